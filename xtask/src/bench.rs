@@ -1,0 +1,132 @@
+//! `cargo xtask bench`: what the project promises about speed and memory, measured on this machine.
+
+use std::env::{self, consts};
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+use crate::measure::Measurement;
+use crate::workspace::Workspace;
+
+const TEMPLATES_LIST_RUNS: usize = 20;
+const TEMPLATES_LIST_WALL_TARGET: &str = "-";
+const TEMPLATES_LIST_MEMORY_TARGET: &str = "-";
+
+/// Prints the machine, then one Markdown table row for each figure.
+pub(crate) fn run(sh: &Shell) -> Result<()> {
+    println!("{}\n", machine(sh)?);
+    println!("| figure | target | measured |");
+    println!("|---|---|---|");
+
+    let runs = measure_templates_list(sh)?;
+    let wall = median(runs.iter().map(|run| run.wall).collect());
+    let peak_memory_bytes = runs.iter().map(|run| run.peak_memory_bytes).max().unwrap_or(0);
+    println!(
+        "| `mcp-deploy templates list`, median of {TEMPLATES_LIST_RUNS} runs \
+         | {TEMPLATES_LIST_WALL_TARGET} | {:.1} ms |",
+        wall.as_secs_f64() * 1000.0
+    );
+    println!(
+        "| `mcp-deploy templates list`, peak memory | {TEMPLATES_LIST_MEMORY_TARGET} | {} MB |",
+        megabytes(peak_memory_bytes)
+    );
+
+    let bench = cmd!(
+        sh,
+        "cargo bench -p mcp-deploy-core --all-features --bench throughput"
+    );
+    for row in table_rows(&bench.read()?) {
+        println!("{row}");
+    }
+    Ok(())
+}
+
+fn measure_templates_list(sh: &Shell) -> Result<Vec<Measurement>> {
+    cmd!(sh, "cargo build --release -p mcp-deploy-cli").run()?;
+    let release = Workspace::load(sh)?.target_directory.join("release");
+    let program = release.join(format!("mcp-deploy{}", consts::EXE_SUFFIX));
+    let xtask = env::current_exe().context("finding xtask's own binary")?;
+    (0..TEMPLATES_LIST_RUNS)
+        .map(|_| {
+            cmd!(sh, "{xtask} measure -- {program} templates list")
+                .read()?
+                .parse()
+        })
+        .collect()
+}
+
+fn machine(sh: &Shell) -> Result<String> {
+    let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu_model(&cpu_info).unwrap_or(consts::ARCH);
+    let cores = thread::available_parallelism()?;
+    let rustc = cmd!(sh, "rustc --version").read()?;
+    Ok(format!(
+        "Measured on {cpu}, {cores} cores, {}, {rustc}.",
+        consts::OS
+    ))
+}
+
+/// The first `model name` of `/proc/cpuinfo`; some architectures have none.
+fn cpu_model(cpu_info: &str) -> Option<&str> {
+    let line = cpu_info.lines().find(|line| line.starts_with("model name"))?;
+    let (_, name) = line.split_once(':')?;
+    Some(name.trim())
+}
+
+/// The middle value; of an even number of values the upper one of the two in the middle.
+fn median(mut values: Vec<Duration>) -> Duration {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// 1 MB is a million bytes; rounded up to a tenth.
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// The rows of a Markdown table without its head, from output that may hold other lines too.
+fn table_rows(output: &str) -> impl Iterator<Item = &str> {
+    let is_head =
+        |line: &str| line.starts_with("| figure") || line.starts_with("|-") || line.starts_with("| -");
+    output
+        .lines()
+        .map(str::trim)
+        .filter(move |line| line.starts_with('|') && !is_head(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_of_the_first_processor_is_found() {
+        let cpu_info = "processor\t: 0\nmodel\t\t: 85\nmodel name\t: Some CPU @ 2.00GHz\n\nprocessor\t: 1\n";
+        assert_eq!(cpu_model(cpu_info), Some("Some CPU @ 2.00GHz"));
+        assert_eq!(cpu_model("processor\t: 0\nCPU part\t: 0xd0c\n"), None);
+    }
+
+    #[test]
+    fn one_slow_run_does_not_move_the_median() {
+        let values = [3, 1, 900, 2, 4].map(Duration::from_millis);
+        assert_eq!(median(values.to_vec()), Duration::from_millis(3));
+    }
+
+    #[test]
+    fn memory_is_never_rounded_down() {
+        assert_eq!(megabytes(7_000_000), "7.0");
+        assert_eq!(megabytes(7_000_001), "7.1");
+    }
+
+    #[test]
+    fn only_the_rows_of_a_bench_are_passed_on() {
+        let output = "running\n\n| figure | target | measured |\n|---|---|---|\n| a | < 1 ms | 0.5 ms |\n";
+        assert_eq!(
+            table_rows(output).collect::<Vec<_>>(),
+            ["| a | < 1 ms | 0.5 ms |"]
+        );
+    }
+}
