@@ -25,7 +25,7 @@ pub fn parse_document(text: &str, name: &str) -> Result<Value> {
     }
     if text.trim_start().starts_with(['{', '[']) {
         match serde_json::from_str(text) {
-            Ok(value) => return Ok(value),
+            Ok(value) => Ok(value),
             // YAML has a flow style that begins alike.
             Err(error) => parse_yaml(text).map_err(|_| {
                 let place = format!("line {}, column {}", error.line(), error.column());

@@ -34,6 +34,22 @@ impl Failure {
         }
     }
 
+    /// The failure of a server whose process ended by itself. A server that speaks MCP over standard input ends
+    /// with 0 at once where nobody writes to it; every other end is a crash.
+    pub fn of_exit(exit_code: i32) -> Self {
+        let failure = match exit_code {
+            0 => Self::new(
+                FailureReason::StdioImage,
+                "the server ended with exit code 0 as soon as it had started",
+            ),
+            code => Self::new(
+                FailureReason::CrashLoop,
+                format!("the server ended with exit code {code}"),
+            ),
+        };
+        failure.exit_code(exit_code)
+    }
+
     /// With the exit code of the server's process.
     #[must_use]
     pub fn exit_code(mut self, exit_code: i32) -> Self {

@@ -121,7 +121,7 @@ impl FromStr for Memory {
                     .to_owned(),
             )
         })?;
-        if bytes < Self::MIN || Self::MAX < bytes {
+        if !(Self::MIN..=Self::MAX).contains(&bytes) {
             return Err(error("it must be from `4Mi` to `64Ti`".to_owned()));
         }
         Ok(Self(bytes))

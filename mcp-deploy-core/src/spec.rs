@@ -432,11 +432,12 @@ impl<'de> Deserialize<'de> for RunAsUser {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(text) if text == "image" => Ok(Self::Image),
-            Value::Number(id) if id.as_u64().is_some_and(|id| id <= u64::from(u32::MAX)) => Ok(Self::Id(
-                id.as_u64()
-                    .and_then(|id| u32::try_from(id).ok())
-                    .unwrap_or_default(),
-            )),
+            Value::Number(id) => match id.as_u64().map(u32::try_from) {
+                Some(Ok(id)) => Ok(Self::Id(id)),
+                _ => Err(de::Error::custom(
+                    "`run_as_user` is a user id from 0 to 4294967295",
+                )),
+            },
             _ => Err(de::Error::custom("`run_as_user` is a user id or `image`")),
         }
     }

@@ -127,7 +127,8 @@ impl Carried {
             Value::String(path) => match self.mount_one(template, at, path) {
                 Ok(inside) => *path = inside,
                 Err(problem) => {
-                    violations.push(Violation::new(pointer, problem).expected("an absolute path of the host"))
+                    violations
+                        .push(Violation::new(pointer, problem).expected("an absolute path of the host"));
                 }
             },
             Value::Array(paths) => {

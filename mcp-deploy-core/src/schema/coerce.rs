@@ -26,7 +26,7 @@ fn as_type(document: &Value, schema: &Value, text: &str, separator: &str) -> Val
         .flatten()
         .chain(schema.get("const"));
     for choice in choices {
-        if choice.as_str() == Some(text) || (types.is_empty() && choice.to_string() == text) {
+        if choice.as_str() == Some(text) || (types.is_empty() && *choice == text) {
             return choice.clone();
         }
     }

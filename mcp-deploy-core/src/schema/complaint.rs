@@ -12,19 +12,19 @@ use crate::error::pointer_token;
 
 /// What is wrong with a schema.
 pub(super) fn of_schema(error: &ValidationError<'_>) -> Violation {
-    match error.kind() {
-        Kind::Referencing(reason) => Violation::new("", format!("has a `$ref` that leads nowhere: {reason}"))
-            .expected("references inside the document, as in `#/$defs/name`; nothing is fetched"),
-        _ => {
-            let (problem, expected) = wording(error, false);
-            let pointer = error.instance_path().as_str();
-            let violation = Violation::new(pointer, format!("is no valid JSON Schema: {problem}"));
-            if expected.is_empty() {
-                violation
-            } else {
-                violation.expected(expected)
-            }
-        }
+    if let Kind::Referencing(reason) = error.kind() {
+        return Violation::new("", format!("has a `$ref` that leads nowhere: {reason}"))
+            .expected("references inside the document, as in `#/$defs/name`; nothing is fetched");
+    }
+    let (problem, expected) = wording(error, false);
+    let violation = Violation::new(
+        error.instance_path().as_str(),
+        format!("is no valid JSON Schema: {problem}"),
+    );
+    if expected.is_empty() {
+        violation
+    } else {
+        violation.expected(expected)
     }
 }
 

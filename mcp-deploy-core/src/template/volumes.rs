@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::read::Fields;
-use crate::{Mount, Volume};
+use crate::{AccessMode, Mount, Volume};
 
 const A_VOLUME_NAME: &str = "1 to 40 characters `a-z 0-9 -`, a letter or digit first and last";
 
@@ -87,7 +87,7 @@ fn named(name: String, path: &str) -> Parsed {
         name,
         path,
         size: None,
-        access_mode: Default::default(),
+        access_mode: AccessMode::default(),
         storage_class: None,
     })
 }

@@ -1,0 +1,114 @@
+use super::*;
+
+fn write(directory: &Path, id: &str, text: &str) {
+    fs::create_dir_all(directory.join(id)).unwrap();
+    fs::write(directory.join(id).join("template.yaml"), text).unwrap();
+}
+
+fn yaml(name: &str) -> String {
+    format!("name: {name}\ndescription: Greets.\nversion: '1'\n")
+}
+
+/// The templates that are not built in, as `id name`.
+fn ours(catalog: &Catalog) -> Vec<String> {
+    let templates = catalog.list().templates;
+    let ours = templates
+        .values()
+        .filter(|template| template.author.is_none() && template.category.is_none());
+    ours.map(|template| format!("{} {}", template.id, template.name))
+        .collect()
+}
+
+#[test]
+fn a_change_on_disk_is_seen_without_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    let catalog = Catalog::new([directory.path().to_owned()]);
+    assert_eq!(ours(&catalog), ["alpha One"]);
+    write(directory.path(), "alpha", &yaml("Another"));
+    write(directory.path(), "beta", &yaml("Two"));
+    assert_eq!(ours(&catalog), ["alpha Another", "beta Two"]);
+    fs::remove_dir_all(directory.path().join("alpha")).unwrap();
+    assert_eq!(ours(&catalog), ["beta Two"]);
+}
+
+#[test]
+fn what_has_not_changed_is_not_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    let catalog = Catalog::new([directory.path().to_owned()]);
+    let first = catalog.get("alpha").unwrap();
+    assert!(Arc::ptr_eq(&first, &catalog.get("alpha").unwrap()));
+}
+
+#[test]
+fn a_broken_template_is_reported_beside_the_good_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    write(directory.path(), "broken", "name: [");
+    write(directory.path(), "twin", &format!("id: alpha\n{}", yaml("Twin")));
+    fs::create_dir(directory.path().join("no-template")).unwrap();
+    let catalog = Catalog::new([directory.path().to_owned(), directory.path().join("absent")]);
+    assert_eq!(ours(&catalog), ["alpha One"]);
+    let masked = |text: String| text.replace(&directory.path().display().to_string(), "DIR");
+    let lines = catalog
+        .list()
+        .broken
+        .into_iter()
+        .map(|Broken { path, error }| format!("{}: {error}", path.display()));
+    insta::assert_snapshot!(masked(lines.collect::<Vec<_>>().join("\n")), @"
+    DIR/broken/template.yaml: `DIR/broken/template.yaml` is neither JSON nor YAML (line 1, column 7)
+    DIR/twin/template.yaml: `/id` is `alpha`, as another template's before it
+    DIR/absent: there is no `DIR/absent`
+    ");
+    insta::assert_snapshot!(masked(catalog.get("broken").unwrap_err().to_string()), @"`DIR/broken/template.yaml` is neither JSON nor YAML (line 1, column 7)");
+}
+
+#[test]
+fn a_template_of_ones_own_wins_over_a_built_in_one() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "demo", &yaml("Mine"));
+    assert_eq!(
+        Catalog::new([directory.path().to_owned()])
+            .get("demo")
+            .unwrap()
+            .name,
+        "Mine"
+    );
+}
+
+#[test]
+fn an_unknown_id_names_the_nearest() {
+    let error = Catalog::default().get("dmeo").unwrap_err();
+    assert_eq!(error.to_string(), "no template `dmeo`; did you mean `demo`?");
+}
+
+#[test]
+fn a_template_is_loaded_from_a_file_or_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    let home = directory.path().join("alpha");
+    assert_eq!(Catalog::load(&home).unwrap().id.as_str(), "alpha");
+    assert_eq!(
+        Catalog::load(&home.join("template.yaml")).unwrap().id.as_str(),
+        "alpha"
+    );
+    let complaint = |path: &Path| {
+        let error = Catalog::load(path).unwrap_err().to_string();
+        error.replace(&directory.path().display().to_string(), "DIR")
+    };
+    insta::assert_snapshot!(complaint(directory.path()), @"`DIR` holds none of `template.json`, `template.yaml`, `template.yml`");
+    insta::assert_snapshot!(complaint(&home.join("absent")), @"there is no `DIR/alpha/absent`");
+    fs::write(home.join("latin"), b"name: \xff").unwrap();
+    insta::assert_snapshot!(complaint(&home.join("latin")), @"`DIR/alpha/latin` is no text in UTF-8");
+}
+
+#[test]
+fn a_huge_file_is_refused_before_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("template.json");
+    // Sparse: it has 50 MB and takes no room.
+    fs::File::create(&file).unwrap().set_len(50_000_000).unwrap();
+    let error = Catalog::load(&file).unwrap_err().to_string();
+    assert!(error.ends_with("has 50 MB; at most 1 MiB is read"), "{error}");
+}

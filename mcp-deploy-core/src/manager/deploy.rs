@@ -1,0 +1,260 @@
+//! Deploying with a wait, a verification, and a way back.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{DEFAULT_WAIT, DeploymentManager};
+use crate::{
+    DeployOptions, Deployment, DeploymentBackend, DeploymentBackendExt, DeploymentName, DeploymentSpec,
+    Error, LogOptions, Phase, Progress, Recovery, Result, Status,
+};
+
+/// How many of the last log lines belong to a failure.
+const LOG_TAIL_LINES: usize = 20;
+/// How long the log may take to say them.
+const LOG_TAIL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How to deploy.
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// The backend; the default one where none is named.
+    pub backend: Option<String>,
+    /// Checks everything and touches nothing.
+    pub dry_run: bool,
+    /// How long to wait until the server answers over MCP, after the platform has accepted the spec; `None`
+    /// does not wait, and so knows no way back.
+    pub wait: Option<Duration>,
+    /// Where to tell of each step.
+    pub progress: Option<UnboundedSender<Progress>>,
+}
+
+impl Default for Deploy {
+    fn default() -> Self {
+        Self {
+            backend: None,
+            dry_run: false,
+            wait: Some(DEFAULT_WAIT),
+            progress: None,
+        }
+    }
+}
+
+/// What a deploy did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployed {
+    /// The deployment as it is now; with a wait, what its server answered is in it.
+    pub deployment: Deployment,
+    /// What it did to what was there.
+    pub change: Change,
+}
+
+/// What a deploy did to what was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// There was none of this name.
+    Created,
+    /// There was one, and it was changed in place.
+    Updated,
+    /// There was one with the same spec; nothing was touched.
+    Unchanged,
+}
+
+impl DeploymentManager {
+    /// Makes it so, waits until the server answers over MCP, and goes back to what worked when an update does
+    /// not. A first deployment that fails stays, for a look at it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DeploymentBackend::deploy`]; [`Error::Failed`] and [`Error::Timeout`], which say what became of
+    /// the revision before.
+    #[tracing::instrument(skip_all, fields(deployment = %spec.name, operation = "deploy"))]
+    pub async fn deploy(&self, spec: &DeploymentSpec, options: &Deploy) -> Result<Deployed> {
+        let Deploy {
+            backend,
+            dry_run,
+            wait,
+            progress,
+        } = options;
+        let backend = &*self.backends().get(backend.as_deref())?;
+        let options = DeployOptions {
+            dry_run: *dry_run,
+            progress: progress.clone(),
+        };
+        let before = match backend.get(&spec.name).await {
+            Ok(deployment) => Some(deployment),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        options.report(Progress::Phase(Phase::Deploying));
+        let deployment = backend.deploy(spec, options.clone()).await?;
+        let change = change(before.as_ref(), &deployment);
+        let Some(patience) = wait.filter(|_| !dry_run) else {
+            return Ok(Deployed { deployment, change });
+        };
+
+        let error = match settle(backend, &spec.name, patience, &options).await {
+            Ok(deployment) => return Ok(Deployed { deployment, change }),
+            Err(error) => error,
+        };
+        match before {
+            Some(before) if change == Change::Updated && worked(&before) => {
+                options.report(Progress::Phase(Phase::GoingBack));
+                let recovery = match go_back(backend, &before, patience, &options).await {
+                    Ok(()) => Recovery::Restored,
+                    Err(reason) => Recovery::NotRestored(reason.to_string()),
+                };
+                Err(with_recovery(error, recovery))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Waits until a deployment's server answers over MCP, or until it is stopped as it should be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] as soon as it failed, [`Error::Timeout`] after `patience`.
+    pub async fn wait(
+        &self,
+        backend: Option<&str>,
+        name: &DeploymentName,
+        patience: Duration,
+    ) -> Result<Deployment> {
+        let backend = self.backends().get(backend)?;
+        settle(&*backend, name, patience, &DeployOptions::default()).await
+    }
+}
+
+fn change(before: Option<&Deployment>, after: &Deployment) -> Change {
+    match before {
+        None => Change::Created,
+        Some(before)
+            if before.revision == after.revision && before.replicas.desired == after.replicas.desired =>
+        {
+            Change::Unchanged
+        }
+        Some(_) => Change::Updated,
+    }
+}
+
+/// Whether there is something to go back to.
+fn worked(before: &Deployment) -> bool {
+    before.ready || before.status == Status::Stopped
+}
+
+async fn settle(
+    backend: &dyn DeploymentBackend,
+    name: &DeploymentName,
+    patience: Duration,
+    options: &DeployOptions,
+) -> Result<Deployment> {
+    let deadline = Instant::now() + patience;
+    options.report(Progress::Phase(Phase::Starting));
+    let settled = async {
+        let ready = if let Ok(ready) = timeout_at(deadline, backend.wait_ready(name)).await {
+            ready?
+        } else {
+            let last_seen = backend
+                .get(name)
+                .await
+                .ok()
+                .map(|deployment| deployment.status.to_string());
+            return Err(timed_out(name, "ready", patience, last_seen));
+        };
+        if ready.status == Status::Stopped {
+            return Ok(ready);
+        }
+        options.report(Progress::Phase(Phase::Verifying));
+        verified(backend, ready, deadline, patience).await
+    };
+    match settled.await {
+        Err(error) => Err(with_log_tail(backend, error).await),
+        settled => settled,
+    }
+}
+
+#[cfg(feature = "probe")]
+use super::verify::verified;
+
+/// Without the probe the platform's word is all there is.
+#[cfg(not(feature = "probe"))]
+async fn verified(
+    _backend: &dyn DeploymentBackend,
+    ready: Deployment,
+    _deadline: Instant,
+    _patience: Duration,
+) -> Result<Deployment> {
+    Ok(ready)
+}
+
+pub(super) fn timed_out(
+    name: &DeploymentName,
+    awaited: &str,
+    after: Duration,
+    last_seen: Option<String>,
+) -> Error {
+    Error::Timeout {
+        name: name.clone(),
+        awaited: awaited.to_owned(),
+        after,
+        last_seen,
+        recovery: None,
+    }
+}
+
+/// Brings back the spec that ran before, in the size in which it ran.
+async fn go_back(
+    backend: &dyn DeploymentBackend,
+    before: &Deployment,
+    patience: Duration,
+    options: &DeployOptions,
+) -> Result<()> {
+    let revisions = backend.revisions(&before.name).await?;
+    let Some(revision) = revisions
+        .into_iter()
+        .find(|revision| revision.number == before.revision)
+    else {
+        return Err(Error::backend(
+            backend.name(),
+            "go back",
+            format!("the revision {} is not kept", before.revision),
+        ));
+    };
+    let mut spec = revision.spec;
+    spec.replicas = before.replicas.desired;
+    backend.deploy(&spec, options.clone()).await?;
+    settle(backend, &before.name, patience, options).await?;
+    Ok(())
+}
+
+fn with_recovery(mut error: Error, became: Recovery) -> Error {
+    if let Error::Failed { recovery, .. } | Error::Timeout { recovery, .. } = &mut error {
+        *recovery = Some(became);
+    }
+    error
+}
+
+/// A failure whose backend told no log lines gets the last ones there are.
+async fn with_log_tail(backend: &dyn DeploymentBackend, mut error: Error) -> Error {
+    if let Error::Failed { name, failure, .. } = &mut error
+        && failure.log_tail.is_empty()
+    {
+        let lines = backend.logs(
+            name,
+            LogOptions {
+                tail: Some(LOG_TAIL_LINES),
+                ..LogOptions::default()
+            },
+        );
+        let lines = lines
+            .filter_map(async |line| line.ok().map(|line| line.message))
+            .collect::<Vec<_>>();
+        failure.log_tail = timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default();
+    }
+    error
+}

@@ -1,0 +1,344 @@
+//! The backend: verbs on the state, one call each, and reports on what became of them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mcp_deploy_core::{
+    BackendHealth, Capabilities, Connection, DeleteOptions, DeployOptions, Deployment, DeploymentBackend,
+    DeploymentName, DeploymentSpec, Error, EventStream, LogOptions, LogStream, Result, Revision, Selector,
+    Settings,
+};
+use tokio::sync::watch;
+
+use crate::connect::{self, Servers};
+use crate::faults::{Faults, Phases};
+use crate::state::{self, BACKEND, Record, State};
+use crate::store::Store;
+use crate::{logs, status};
+
+/// A backend that simulates; a cheap handle.
+///
+/// In memory (the default) its servers run for as long as a handle lives, and deployments have an `endpoint`.
+/// With a state file, processes share what they deploy; a server then lives only while somebody is connected,
+/// and `endpoint` is `None`.
+#[derive(Clone)]
+pub struct MockBackend {
+    inner: Arc<Inner>,
+}
+
+/// How to simulate.
+#[derive(Debug, Clone, Default)]
+pub struct MockOptions {
+    /// The file that holds the state; in memory where none is given. It holds the values of secrets, readable
+    /// by its owner alone.
+    pub state: Option<PathBuf>,
+    /// How long each phase of a start takes.
+    pub phases: Phases,
+    /// What goes wrong with deployments whose template has no `mock` section.
+    pub faults: Faults,
+}
+
+struct Inner {
+    store: Store,
+    phases: Phases,
+    faults: Mutex<Faults>,
+    servers: Servers,
+    /// Counts the verbs that changed something.
+    verbs: watch::Sender<u64>,
+}
+
+impl Default for MockBackend {
+    fn default() -> Self {
+        Self::new(MockOptions::default())
+    }
+}
+
+impl fmt::Debug for MockBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockBackend")
+            .field("scope", &self.scope())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MockBackend {
+    /// A backend with these options. Touches nothing yet.
+    pub fn new(options: MockOptions) -> Self {
+        let MockOptions {
+            state,
+            phases,
+            faults,
+        } = options;
+        let store = state.map_or_else(|| Store::Memory(Mutex::default()), Store::File);
+        let inner = Inner {
+            store,
+            phases,
+            faults: Mutex::new(faults),
+            servers: Servers::default(),
+            verbs: watch::Sender::new(0),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The backend that a program's settings describe.
+    pub fn from_settings(settings: &Settings) -> Self {
+        Self::new(MockOptions {
+            state: settings.mock.state.clone(),
+            ..MockOptions::default()
+        })
+    }
+
+    /// What goes wrong with the deployments to come.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.inner.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// Makes the platform be away for the next calls.
+    ///
+    /// # Errors
+    ///
+    /// Those of the state file.
+    pub fn be_away(&self, calls: u32) -> Result<()> {
+        self.change(|state| {
+            state.unavailable_calls = calls;
+            Ok(())
+        })
+    }
+
+    /// Puts an object there that is not ours, as somebody else would.
+    ///
+    /// # Errors
+    ///
+    /// Those of the state file.
+    pub fn plant_foreign(&self, name: &DeploymentName) -> Result<()> {
+        self.change(|state| {
+            state.foreign.insert(name.to_string());
+            Ok(())
+        })
+    }
+
+    /// Everything that is there: deployments, their servers, volumes, and what is not ours.
+    ///
+    /// # Errors
+    ///
+    /// Those of the state file.
+    pub fn objects(&self) -> Result<Vec<String>> {
+        let State {
+            deployments,
+            volumes,
+            foreign,
+            unavailable_calls: _,
+        } = self.inner.store.read()?;
+        let deployments = deployments.keys().map(|name| format!("deployment/{name}"));
+        let servers = self
+            .inner
+            .servers
+            .names()
+            .into_iter()
+            .map(|name| format!("server/{name}"));
+        let volumes = volumes.iter().map(|volume| format!("volume/{volume}"));
+        let foreign = foreign.iter().map(|name| format!("foreign/{name}"));
+        Ok(deployments.chain(servers).chain(volumes).chain(foreign).collect())
+    }
+
+    pub(crate) fn phases(&self) -> Phases {
+        self.inner.phases
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.inner.store.is_shared()
+    }
+
+    pub(crate) fn verbs(&self) -> watch::Receiver<u64> {
+        self.inner.verbs.subscribe()
+    }
+
+    /// The state as it is, which no fault hides.
+    pub(crate) fn state(&self) -> Result<State> {
+        self.inner.store.read()
+    }
+
+    pub(crate) fn record(&self, name: &DeploymentName) -> Result<Record> {
+        self.ask()?.record(name).cloned()
+    }
+
+    /// The selected deployments as they are now, by name.
+    pub(crate) fn observe(&self, selector: &Selector) -> Result<Vec<Deployment>> {
+        let state = self.ask()?;
+        self.inner
+            .servers
+            .retain(|name| state.deployments.contains_key(name));
+        let selected = state.deployments.values().filter(|record| {
+            let spec = &record.spec.0;
+            selector.matches(&spec.name, &spec.template.id)
+        });
+        selected.map(|record| self.report(record)).collect()
+    }
+
+    fn scope(&self) -> String {
+        match &self.inner.store {
+            Store::Memory(_) => "memory".to_owned(),
+            Store::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// The state, as a call to the platform gets it.
+    fn ask(&self) -> Result<State> {
+        let state = self.inner.store.read()?;
+        if state.unavailable_calls == 0 {
+            return Ok(state);
+        }
+        let mut refusal = Ok(());
+        self.inner.store.update(|state| {
+            refusal = state.call();
+            Ok(())
+        })?;
+        refusal?;
+        self.inner.store.read()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let outcome = self.inner.store.update(change)?;
+        self.inner.verbs.send_modify(|count| *count += 1);
+        Ok(outcome)
+    }
+
+    /// Changes one deployment, and reports on it.
+    fn verb(
+        &self,
+        name: &DeploymentName,
+        change: impl FnOnce(&mut State) -> Result<()>,
+    ) -> Result<Deployment> {
+        self.ask()?;
+        let record = self.change(|state| {
+            change(state)?;
+            state.record(name).cloned()
+        })?;
+        self.report(&record)
+    }
+
+    fn report(&self, record: &Record) -> Result<Deployment> {
+        let now = Timestamp::now();
+        let mut deployment = record.report(now, self.inner.phases);
+        if !self.is_shared() {
+            let server = self
+                .inner
+                .servers
+                .serve(record, status::listens(record, now, self.inner.phases))?;
+            deployment.endpoint = server.map(|server| connect::url(server.address(), record));
+        }
+        Ok(deployment)
+    }
+
+    fn faults(&self) -> Faults {
+        self.inner
+            .faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait]
+impl DeploymentBackend for MockBackend {
+    fn name(&self) -> &'static str {
+        BACKEND
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        state::capabilities()
+    }
+
+    async fn check(&self) -> Result<BackendHealth> {
+        self.ask()?;
+        Ok(BackendHealth {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            scope: self.scope(),
+        })
+    }
+
+    #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %spec.name, operation = "deploy"))]
+    async fn deploy(&self, spec: &DeploymentSpec, options: DeployOptions) -> Result<Deployment> {
+        let faults = self.faults();
+        let deploy = |state: &mut State| state.deploy(spec, &faults, Timestamp::now(), self.inner.phases);
+        if !options.dry_run {
+            return self.verb(&spec.name, deploy);
+        }
+        let mut state = self.ask()?;
+        deploy(&mut state)?;
+        Ok(state
+            .record(&spec.name)?
+            .report(Timestamp::now(), self.inner.phases))
+    }
+
+    async fn get(&self, name: &DeploymentName) -> Result<Deployment> {
+        self.report(&self.record(name)?)
+    }
+
+    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
+        self.observe(selector)
+    }
+
+    #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "scale"))]
+    async fn scale(&self, name: &DeploymentName, replicas: u32) -> Result<Deployment> {
+        self.verb(name, |state| {
+            state.scale(name, replicas, Timestamp::now(), self.inner.phases)
+        })
+    }
+
+    #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "restart"))]
+    async fn restart(&self, name: &DeploymentName) -> Result<Deployment> {
+        self.verb(name, |state| {
+            state.restart(name, Timestamp::now(), self.inner.phases)
+        })
+    }
+
+    #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "delete"))]
+    async fn delete(&self, name: &DeploymentName, options: DeleteOptions) -> Result<()> {
+        self.ask()?;
+        self.change(|state| state.delete(name, options.volumes))?;
+        self.inner.servers.retain(|other| other != name);
+        Ok(())
+    }
+
+    async fn revisions(&self, name: &DeploymentName) -> Result<Vec<Revision>> {
+        Ok(self.record(name)?.revisions())
+    }
+
+    async fn connect(&self, name: &DeploymentName) -> Result<Connection> {
+        let record = self.record(name)?;
+        let now = Timestamp::now();
+        let deployment = record.report(now, self.inner.phases);
+        if deployment.replicas.ready == 0 {
+            let reason = format!("it is {}, and nothing listens", deployment.status);
+            return Err(Error::backend(BACKEND, format!("connect to `{name}`"), reason));
+        }
+        if self.is_shared() {
+            return connect::connect_alone(&record);
+        }
+        match self
+            .inner
+            .servers
+            .serve(&record, status::listens(&record, now, self.inner.phases))?
+        {
+            Some(server) => Ok(Connection::guarded(
+                connect::url(server.address(), &record),
+                server,
+            )),
+            None => connect::connect_to_nothing(&record),
+        }
+    }
+
+    fn logs(&self, name: &DeploymentName, options: LogOptions) -> LogStream {
+        logs::stream(self.clone(), name.clone(), options)
+    }
+
+    fn watch(&self, selector: Selector) -> EventStream {
+        crate::watch::stream(self.clone(), selector)
+    }
+}

@@ -1,0 +1,123 @@
+//! What happens to simulated deployments, as it happens.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use mcp_deploy_core::{Deployment, DeploymentName, Event, EventStream, Result, Selector};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::backend::MockBackend;
+use crate::status;
+
+/// How often a file is looked at that another process may have changed, and a platform that was away.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The moments at which something may have changed: a verb was called, or time has passed a phase.
+pub(crate) struct Changes {
+    backend: MockBackend,
+    verbs: watch::Receiver<u64>,
+}
+
+impl Changes {
+    pub(crate) fn new(backend: MockBackend) -> Self {
+        Self {
+            verbs: backend.verbs(),
+            backend,
+        }
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        let now = Timestamp::now();
+        let state = self.backend.state();
+        let is_away = state.as_ref().map_or(true, |state| state.unavailable_calls > 0);
+        let next_phase = state.ok().and_then(|state| {
+            let records = state.deployments.values();
+            records
+                .filter_map(|record| status::next_change(record, now, self.backend.phases()))
+                .min()
+        });
+        let look_again = (is_away || self.backend.is_shared()).then_some(LOOK_AGAIN);
+        let Some(pause) = next_phase.into_iter().chain(look_again).min() else {
+            // It cannot end: we hold the backend, and that the other end.
+            let _ = self.verbs.changed().await;
+            return;
+        };
+        tokio::select! {
+            _ = self.verbs.changed() => {}
+            // A boundary is passed when it is behind us.
+            () = sleep(pause + Duration::from_millis(1)) => {}
+        }
+    }
+}
+
+pub(crate) fn stream(backend: MockBackend, selector: Selector) -> EventStream {
+    let watching = Watching {
+        changes: Changes::new(backend.clone()),
+        backend,
+        selector,
+        seen: None,
+        first: true,
+        queue: VecDeque::new(),
+    };
+    let step = |mut watching: Watching| async move { Some((watching.next().await, watching)) };
+    stream::unfold(watching, step).boxed()
+}
+
+struct Watching {
+    backend: MockBackend,
+    selector: Selector,
+    changes: Changes,
+    /// What was told; `None` before the first look and after a cut.
+    seen: Option<BTreeMap<DeploymentName, Deployment>>,
+    first: bool,
+    queue: VecDeque<Result<Event>>,
+}
+
+impl Watching {
+    async fn next(&mut self) -> Result<Event> {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                return event;
+            }
+            if !std::mem::take(&mut self.first) {
+                self.changes.next().await;
+            }
+            self.look();
+        }
+    }
+
+    /// Queues what has changed since the last look.
+    fn look(&mut self) {
+        let deployments = match self.backend.observe(&self.selector) {
+            Ok(deployments) => deployments,
+            Err(error) => {
+                self.seen = None;
+                self.queue.push_back(Err(error));
+                return;
+            }
+        };
+        let is_start = self.seen.is_none();
+        let mut before = self.seen.take().unwrap_or_default();
+        for deployment in &deployments {
+            if before.remove(&deployment.name).as_ref() != Some(deployment) {
+                self.queue
+                    .push_back(Ok(Event::Changed(Box::new(deployment.clone()))));
+            }
+        }
+        self.queue
+            .extend(before.into_keys().map(|name| Ok(Event::Gone(name))));
+        if is_start {
+            self.queue.push_back(Ok(Event::Synced));
+        }
+        self.seen = Some(
+            deployments
+                .into_iter()
+                .map(|deployment| (deployment.name.clone(), deployment))
+                .collect(),
+        );
+    }
+}
