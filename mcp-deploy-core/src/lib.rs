@@ -21,6 +21,8 @@ mod wait;
 
 mod backends;
 mod catalog;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod manager;
 #[cfg(feature = "probe")]
 pub mod probe;

@@ -114,12 +114,12 @@ pub async fn call_tool(
     .await
 }
 
-/// Dropping what takes too long closes its connection.
+/// Dropping what takes too long closes its connection. Boxed: a handshake is a large future, and callers hold it.
 async fn within<T>(
     patience: Duration,
     asking: impl Future<Output = Result<T, ProbeError>>,
 ) -> Result<T, ProbeError> {
-    tokio::time::timeout(patience, asking)
+    tokio::time::timeout(patience, Box::pin(asking))
         .await
         .unwrap_or(Err(ProbeError::Mute(patience)))
 }
@@ -234,11 +234,8 @@ fn of_handshake(error: ClientInitializeError) -> ProbeError {
         return ProbeError::AuthorizationRequired;
     }
     match error {
-        // What the older handshake met says more: the newer one is refused by every older server.
-        ClientInitializeError::LegacyFallbackFailed { discover, fallback } => match of_handshake(*fallback) {
-            ProbeError::NotMcp(_) => of_handshake(*discover),
-            sorted => sorted,
-        },
+        // What the older handshake met says more: every older server refuses the newer one.
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => of_handshake(*fallback),
         ClientInitializeError::JsonRpcError(_)
         | ClientInitializeError::NoCompatibleProtocolVersion { .. } => ProbeError::Server(error.into()),
         error => of_transport(error.into()),

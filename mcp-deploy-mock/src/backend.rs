@@ -122,6 +122,33 @@ impl MockBackend {
         })
     }
 
+    /// Takes away what [`plant_foreign`](Self::plant_foreign) put there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where it is not there any more; those of the state file.
+    pub fn remove_foreign(&self, name: &DeploymentName) -> Result<()> {
+        self.change(|state| {
+            if state.foreign.remove(name.as_str()) {
+                Ok(())
+            } else {
+                Err(state::not_found(name))
+            }
+        })
+    }
+
+    /// Removes the named volumes of a deployment, which outlive it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the state file.
+    pub fn remove_volumes(&self, name: &DeploymentName) -> Result<()> {
+        self.change(|state| {
+            state.remove_volumes(name);
+            Ok(())
+        })
+    }
+
     /// Everything that is there: deployments, their servers, volumes, and what is not ours.
     ///
     /// # Errors

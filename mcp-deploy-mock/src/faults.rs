@@ -55,8 +55,12 @@ pub enum Answers {
     /// It speaks MCP.
     #[default]
     Mcp,
+    /// It speaks the revisions before 2026-07-28 alone.
+    Legacy,
     /// It is a web page.
     NotMcp,
+    /// It refuses the host name that it is called by.
+    HostRejected,
     /// It takes requests and never answers.
     Mute,
     /// It wants a bearer token.
@@ -70,7 +74,9 @@ impl Answers {
     pub(crate) fn mode(self) -> Option<HttpMode> {
         match self {
             Self::Mcp => Some(HttpMode::Mcp),
+            Self::Legacy => Some(HttpMode::Legacy),
             Self::NotMcp => Some(HttpMode::NotMcp),
+            Self::HostRejected => Some(HttpMode::HostRejected),
             Self::Mute => Some(HttpMode::Mute),
             Self::Unauthorized => Some(HttpMode::Unauthorized),
             Self::Nothing => None,

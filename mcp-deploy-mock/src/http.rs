@@ -34,8 +34,12 @@ pub enum HttpMode {
     /// It speaks MCP.
     #[default]
     Mcp,
+    /// It speaks the revisions before 2026-07-28 alone, and refuses newer requests as servers of then do.
+    Legacy,
     /// It, and every other path, is a web page.
     NotMcp,
+    /// It refuses the host name that it is called by, as servers do that think they are alone on a laptop.
+    HostRejected,
     /// It reads requests and never answers them.
     Mute,
     /// It wants a bearer token and answers `401`.
@@ -216,7 +220,15 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<
         (_, HttpMode::NotMcp) => response(StatusCode::OK, HTML, "hello"),
         (_, HttpMode::Away) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "away\n"),
         _ if !is_endpoint => response(StatusCode::NOT_FOUND, TEXT, "not found\n"),
-        (_, HttpMode::Mcp) => mcp.handle(request).await,
+        (_, HttpMode::Legacy) if is_modern(&request) => {
+            response(StatusCode::BAD_REQUEST, JSON, NOT_INITIALIZED)
+        }
+        (_, HttpMode::Mcp | HttpMode::Legacy) => mcp.handle(request).await,
+        (_, HttpMode::HostRejected) => response(
+            StatusCode::FORBIDDEN,
+            TEXT,
+            "Forbidden: Host header is not allowed\n",
+        ),
         (_, HttpMode::Mute) => {
             drop(request.into_body().collect().await);
             std::future::pending().await
@@ -226,11 +238,21 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<
     Ok(response)
 }
 
+/// Whether a request is of the era that began with 2026-07-28.
+fn is_modern(request: &Request<Incoming>) -> bool {
+    let version = request.headers().get("mcp-protocol-version");
+    version.is_some_and(|version| version.as_bytes() >= b"2026-07-28".as_slice())
+}
+
+const NOT_INITIALIZED: &str =
+    r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Server not initialized"},"id":null}"#;
+
 type Header = (HeaderName, HeaderValue);
 const TEXT: Header = (
     CONTENT_TYPE,
     HeaderValue::from_static("text/plain; charset=utf-8"),
 );
+const JSON: Header = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
 const HTML: Header = (CONTENT_TYPE, HeaderValue::from_static("text/html"));
 const BEARER: Header = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
 

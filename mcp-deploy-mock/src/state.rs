@@ -199,10 +199,14 @@ impl State {
     pub(crate) fn delete(&mut self, name: &DeploymentName, volumes: bool) -> Result<()> {
         self.deployments.remove(name).ok_or_else(|| not_found(name))?;
         if volumes {
-            let prefix = format!("{name}/");
-            self.volumes.retain(|volume| !volume.starts_with(&prefix));
+            self.remove_volumes(name);
         }
         Ok(())
+    }
+
+    pub(crate) fn remove_volumes(&mut self, name: &DeploymentName) {
+        let prefix = format!("{name}/");
+        self.volumes.retain(|volume| !volume.starts_with(&prefix));
     }
 }
 

@@ -1,0 +1,101 @@
+//! The behaviour suite: what every backend does, one named case each.
+//!
+//! A backend implements [`Fixture`] and calls [`run`] from the `main` of a test target with `harness = false`:
+//!
+//! ```no_run
+//! # use mcp_deploy_core::conformance::{self, Fixture};
+//! # fn my_fixture() -> Box<dyn Fixture> { unimplemented!() }
+//! fn main() -> std::process::ExitCode {
+//!     conformance::run(|| async { Ok(my_fixture()) })
+//! }
+//! ```
+//!
+//! Cases consult the backend's [`Capabilities`](crate::Capabilities) and the fixture's templates: one that
+//! cannot run is *ignored* with the reason, never passed.
+
+pub mod deploying;
+pub mod failures;
+pub mod lifecycle;
+pub mod listing;
+pub mod logs;
+mod runner;
+mod site;
+pub mod values;
+pub mod watching;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use self::runner::{CASES, Case, Needs, run};
+use crate::{BoxError, DeploymentBackend, DeploymentName, Template};
+
+/// What a case ends with: an error says what was not as it should be.
+pub type CaseResult = Result<(), BoxError>;
+
+/// How the server of a template behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Behaviour {
+    /// Serves, writes `listening on …`, and stops at SIGTERM with `received SIGTERM, stopping`.
+    Well,
+    /// As well, with a tool `environment` that answers all environment variables as a JSON object.
+    EchoesEnvironment,
+    /// Writes `fatal: told to crash …` and ends with this exit code, again and again.
+    Crashes(u8),
+    /// Lives and never listens.
+    NeverListens,
+    /// Serves after this time.
+    Slow(Duration),
+    /// Goes on at SIGTERM.
+    IgnoresSigterm,
+    /// Speaks MCP over standard input and output only.
+    Stdio,
+    /// Answers HTTP and not MCP.
+    NotMcp,
+    /// Has an image that cannot be had.
+    BadImage,
+}
+
+/// What the suite needs of a backend.
+#[async_trait]
+pub trait Fixture: fmt::Debug + Send + Sync {
+    /// The backend, with nothing deployed that begins with `t-`.
+    fn backend(&self) -> Arc<dyn DeploymentBackend>;
+
+    /// A template whose server behaves so; `None` where the platform cannot show it.
+    fn template(&self, behaviour: Behaviour) -> Option<Template>;
+
+    /// How long the slowest start may take.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// Puts an object there that has the name and is not ours.
+    async fn plant_foreign(&self, name: &DeploymentName) -> Result<(), BoxError>;
+
+    /// Takes it away again; an error where it is not as it was planted.
+    async fn remove_foreign(&self, name: &DeploymentName) -> Result<(), BoxError>;
+
+    /// All objects of a deployment that are there, by kind and name; named volumes begin with `volume/`.
+    async fn objects(&self, name: &DeploymentName) -> Result<Vec<String>, BoxError>;
+
+    /// All that the platform shows of a deployment to those who may not read secrets: labels, annotations,
+    /// arguments, descriptions.
+    async fn shown(&self, name: &DeploymentName) -> Result<String, BoxError>;
+
+    /// Removes the named volumes of a deployment that is gone.
+    async fn remove_volumes(&self, name: &DeploymentName) -> Result<(), BoxError>;
+}
+
+/// Ends the case with an error unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}
+use ensure;
