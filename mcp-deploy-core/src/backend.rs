@@ -214,26 +214,17 @@ pub struct Selector {
 impl Selector {
     /// The one of this name.
     pub fn named(name: &DeploymentName) -> Self {
-        Self {
-            name: Some(name.clone()),
-            ..Self::default()
-        }
+        Self { name: Some(name.clone()), ..Self::default() }
     }
 
     /// Those of a template.
     pub fn of_template(template: &TemplateId) -> Self {
-        Self {
-            template: Some(template.clone()),
-            ..Self::default()
-        }
+        Self { template: Some(template.clone()), ..Self::default() }
     }
 
     /// Whether a deployment is selected.
     pub fn matches(&self, name: &DeploymentName, template: &TemplateId) -> bool {
-        let Self {
-            template: wanted_template,
-            name: wanted_name,
-        } = self;
+        let Self { template: wanted_template, name: wanted_name } = self;
         wanted_name.as_ref().is_none_or(|wanted| wanted == name)
             && wanted_template.as_ref().is_none_or(|wanted| wanted == template)
     }
@@ -248,18 +239,12 @@ pub struct Connection {
 impl Connection {
     /// An address that needs nothing to stay open.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            _guard: None,
-        }
+        Self { url: url.into(), _guard: None }
     }
 
     /// An address that works as long as `guard` lives: a port-forward, a server.
     pub fn guarded(url: impl Into<String>, guard: impl Any + Send + Sync) -> Self {
-        Self {
-            url: url.into(),
-            _guard: Some(Box::new(guard)),
-        }
+        Self { url: url.into(), _guard: Some(Box::new(guard)) }
     }
 
     /// The URL of the MCP endpoint.
@@ -270,9 +255,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

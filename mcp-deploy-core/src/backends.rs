@@ -73,10 +73,7 @@ impl Backends {
     pub fn get(&self, name: Option<&str>) -> Result<Arc<dyn DeploymentBackend>> {
         let Some(name) = name.or_else(|| self.default_name()) else {
             let reason = format!("none is chosen; {}", self.choices());
-            return Err(Error::BackendNotFound {
-                name: String::new(),
-                reason,
-            });
+            return Err(Error::BackendNotFound { name: String::new(), reason });
         };
         if let Some(backend) = self.built_in.get(name) {
             return Ok(Arc::clone(backend));
@@ -88,10 +85,7 @@ impl Backends {
             (None, Some(nearest)) => format!("did you mean `{nearest}`?"),
             (None, None) => self.choices(),
         };
-        Err(Error::BackendNotFound {
-            name: name.to_owned(),
-            reason,
-        })
+        Err(Error::BackendNotFound { name: name.to_owned(), reason })
     }
 
     fn choices(&self) -> String {

@@ -49,6 +49,24 @@ pub enum Logs {
 }
 
 impl Capabilities {
+    /// The least that a backend can do: one instance over streamable HTTP, restarted when it ends. A new backend
+    /// claims more part by part.
+    pub const LEAST: Self = Self {
+        max_replicas: 1,
+        transports: &[TransportKind::StreamableHttp],
+        volumes: false,
+        host_mounts: false,
+        restart_policies: &[RestartPolicy::Always],
+        network_none: false,
+        network_rules: false,
+        network_hosts: false,
+        exposure: false,
+        autoscaling: false,
+        placement: false,
+        revisions: 0,
+        logs: Logs::None,
+    };
+
     /// Refuses a spec with parts that cannot be enforced; all of them are named.
     ///
     /// # Errors
@@ -59,10 +77,7 @@ impl Capabilities {
         if unsupported.is_empty() {
             return Ok(());
         }
-        Err(Error::Unsupported {
-            backend,
-            feature: unsupported.join(", "),
-        })
+        Err(Error::Unsupported { backend, feature: unsupported.join(", ") })
     }
 
     fn unsupported(&self, spec: &DeploymentSpec) -> Vec<String> {
@@ -111,10 +126,7 @@ impl Capabilities {
             (spec.placement.is_some(), *placement, "placement"),
         ];
         parts.extend(
-            asked
-                .iter()
-                .filter(|(asked, can, _)| *asked && !can)
-                .map(|(_, _, part)| (*part).to_owned()),
+            asked.iter().filter(|(asked, can, _)| *asked && !can).map(|(_, _, part)| (*part).to_owned()),
         );
         parts
     }
@@ -130,22 +142,5 @@ impl Capabilities {
         }
         let feature = format!("{replicas} replicas (at most {})", self.max_replicas);
         Err(Error::Unsupported { backend, feature })
-    }
-}
-
-impl RestartPolicy {
-    /// The word, as it stands in templates.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::OnFailure => "on-failure",
-            Self::Never => "never",
-        }
-    }
-}
-
-impl std::fmt::Display for RestartPolicy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
     }
 }

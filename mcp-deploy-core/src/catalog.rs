@@ -61,20 +61,14 @@ struct Stamp {
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        Self {
-            modified: metadata.modified().ok(),
-            length: metadata.len(),
-        }
+        Self { modified: metadata.modified().ok(), length: metadata.len() }
     }
 }
 
 impl Catalog {
     /// The built-in templates, and those of `directories`: each holds a directory for each template.
     pub fn new(directories: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self {
-            directories: directories.into_iter().collect(),
-            cache: Mutex::default(),
-        }
+        Self { directories: directories.into_iter().collect(), cache: Mutex::default() }
     }
 
     /// All templates, as they are now.
@@ -104,10 +98,7 @@ impl Catalog {
         *cache = still_there;
         drop(cache);
         for template in builtin::templates() {
-            found
-                .templates
-                .entry(template.id.clone())
-                .or_insert_with(|| Arc::clone(template));
+            found.templates.entry(template.id.clone()).or_insert_with(|| Arc::clone(template));
         }
         found
     }
@@ -122,19 +113,12 @@ impl Catalog {
         if let Some((_, template)) = templates.iter().find(|(known, _)| known.as_str() == id) {
             return Ok(Arc::clone(template));
         }
-        let is_wanted = |path: &Path| {
-            path.parent()
-                .and_then(Path::file_name)
-                .is_some_and(|name| name == id)
-        };
+        let is_wanted = |path: &Path| path.parent().and_then(Path::file_name).is_some_and(|name| name == id);
         if let Some(Broken { path, .. }) = broken.iter().find(|broken| is_wanted(&broken.path)) {
             return Self::load(path).map(Arc::new);
         }
         let nearest = nearest(id, templates.keys().map(TemplateId::as_str)).map(str::to_owned);
-        Err(Error::TemplateNotFound {
-            id: id.to_owned(),
-            nearest,
-        })
+        Err(Error::TemplateNotFound { id: id.to_owned(), nearest })
     }
 
     /// The template in a file, or in a directory that holds one of `template.json`, `template.yaml` and
@@ -160,11 +144,7 @@ impl Catalog {
 
 impl Templates {
     fn add(&mut self, cached: &Cached) {
-        let Cached {
-            file,
-            template,
-            stamp: _,
-        } = cached;
+        let Cached { file, template, stamp: _ } = cached;
         let error = match template {
             Ok(template) => match self.templates.get(&template.id) {
                 None => {
@@ -178,10 +158,7 @@ impl Templates {
             },
             Err(error) => Arc::clone(error),
         };
-        self.broken.push(Broken {
-            path: file.clone(),
-            error,
-        });
+        self.broken.push(Broken { path: file.clone(), error });
     }
 }
 
@@ -207,20 +184,13 @@ fn refresh(entry: &Path, before: Option<Cached>) -> Option<Cached> {
     }
     let (file, metadata) = template_file(entry)?;
     let template = read(&file).map(Arc::new).map_err(Arc::new);
-    Some(Cached {
-        stamp: Stamp::of(&metadata),
-        template,
-        file,
-    })
+    Some(Cached { stamp: Stamp::of(&metadata), template, file })
 }
 
 fn template_file(directory: &Path) -> Option<(PathBuf, Metadata)> {
     FILE_NAMES.iter().find_map(|name| {
         let file = directory.join(name);
-        fs::metadata(&file)
-            .ok()
-            .filter(Metadata::is_file)
-            .map(|metadata| (file, metadata))
+        fs::metadata(&file).ok().filter(Metadata::is_file).map(|metadata| (file, metadata))
     })
 }
 
@@ -228,27 +198,19 @@ fn read(file: &Path) -> Result<Template> {
     let name = format!("`{}`", file.display());
     let text = read_bounded(file, &name)?;
     let directory = fs::canonicalize(file).ok();
-    let directory = directory
-        .as_deref()
-        .and_then(Path::parent)
-        .and_then(Path::file_name)
-        .and_then(|name| name.to_str());
+    let directory =
+        directory.as_deref().and_then(Path::parent).and_then(Path::file_name).and_then(|name| name.to_str());
     Template::parse(&text, &name, directory)
 }
 
 /// The text of a file that is no larger than a document may be.
 fn read_bounded(file: &Path, name: &str) -> Result<String> {
     let opened = fs::File::open(file).map_err(|error| unreadable(file, &error))?;
-    check_size(
-        opened.metadata().map_err(|error| unreadable(file, &error))?.len(),
-        name,
-    )?;
+    check_size(opened.metadata().map_err(|error| unreadable(file, &error))?.len(), name)?;
     let mut text = String::new();
     // It may grow while it is read.
     let mut bounded = opened.take(MAX_DOCUMENT_BYTES + 1);
-    bounded
-        .read_to_string(&mut text)
-        .map_err(|error| unreadable(file, &error))?;
+    bounded.read_to_string(&mut text).map_err(|error| unreadable(file, &error))?;
     Ok(text)
 }
 

@@ -70,24 +70,37 @@ pub trait Fixture: fmt::Debug + Send + Sync {
 
     /// How long the slowest start may take.
     fn patience(&self) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     }
-
-    /// Puts an object there that has the name and is not ours.
-    async fn plant_foreign(&self, name: &DeploymentName) -> Result<(), BoxError>;
-
-    /// Takes it away again; an error where it is not as it was planted.
-    async fn remove_foreign(&self, name: &DeploymentName) -> Result<(), BoxError>;
 
     /// All objects of a deployment that are there, by kind and name; named volumes begin with `volume/`.
     async fn objects(&self, name: &DeploymentName) -> Result<Vec<String>, BoxError>;
 
-    /// All that the platform shows of a deployment to those who may not read secrets: labels, annotations,
-    /// arguments, descriptions.
-    async fn shown(&self, name: &DeploymentName) -> Result<String, BoxError>;
+    /// Removes the named volumes of a deployment that is gone; without any where the backend has none.
+    async fn remove_volumes(&self, _name: &DeploymentName) -> Result<(), BoxError> {
+        Ok(())
+    }
 
-    /// Removes the named volumes of a deployment that is gone.
-    async fn remove_volumes(&self, name: &DeploymentName) -> Result<(), BoxError>;
+    /// All that the platform shows of a deployment to those who may not read secrets: labels, annotations,
+    /// arguments, descriptions. Empty where there is no platform.
+    async fn shown(&self, _name: &DeploymentName) -> Result<String, BoxError> {
+        Ok(String::new())
+    }
+
+    /// Those who have objects of their own on the platform; `None` where nobody else can.
+    fn others(&self) -> Option<&dyn Others> {
+        None
+    }
+}
+
+/// Those who have objects of their own on a platform, beside us.
+#[async_trait]
+pub trait Others: Send + Sync {
+    /// Puts an object there that has the name and is not ours.
+    async fn plant(&self, name: &DeploymentName) -> Result<(), BoxError>;
+
+    /// Takes it away again; an error where it is not as it was planted.
+    async fn remove(&self, name: &DeploymentName) -> Result<(), BoxError>;
 }
 
 /// Ends the case with an error unless the condition holds.

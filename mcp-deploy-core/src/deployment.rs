@@ -65,10 +65,7 @@ impl Deployment {
             backend: backend.to_owned(),
             status: Status::Pending,
             ready: false,
-            replicas: Replicas {
-                desired: spec.replicas,
-                ready: 0,
-            },
+            replicas: Replicas { desired: spec.replicas, ready: 0 },
             instances: Vec::new(),
             image: spec.image.clone(),
             transport: kind,

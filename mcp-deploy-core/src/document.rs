@@ -29,10 +29,7 @@ pub fn parse_document(text: &str, name: &str) -> Result<Value> {
             // YAML has a flow style that begins alike.
             Err(error) => parse_yaml(text).map_err(|_| {
                 let place = format!("line {}, column {}", error.line(), error.column());
-                Error::invalid(
-                    "",
-                    format!("{name} is not JSON: {} at {place}", json_problem(&error)),
-                )
+                Error::invalid("", format!("{name} is not JSON: {} at {place}", json_problem(&error)))
             }),
         }
     } else {
@@ -54,9 +51,7 @@ pub(crate) fn check_size(bytes: u64, name: &str) -> Result<()> {
 /// What the parser said, without the place, which it appends, and without any of the text.
 fn json_problem(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    message
-        .rsplit_once(" at line ")
-        .map_or(message.clone(), |(problem, _)| problem.to_owned())
+    message.rsplit_once(" at line ").map_or(message.clone(), |(problem, _)| problem.to_owned())
 }
 
 fn parse_yaml(text: &str) -> Result<Value, String> {
@@ -90,14 +85,9 @@ pub(crate) fn typed<T: DeserializeOwned>(value: Value, pointer: &str) -> Typed<T
 
 /// serde's messages, in our grammar: they follow the place.
 fn problem(message: &str) -> String {
-    match message
-        .strip_prefix("invalid type: ")
-        .and_then(|rest| rest.split_once(", expected "))
-    {
+    match message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
         Some((found, expected)) => format!("is {found}; expected {}", plain(expected)),
-        None => match message
-            .strip_prefix("invalid value: ")
-            .and_then(|rest| rest.split_once(", expected "))
+        None => match message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected "))
         {
             Some((found, expected)) => format!("is {found}; expected {}", plain(expected)),
             None => format!("is wrong: {message}"),
@@ -144,10 +134,7 @@ mod tests {
     #[test]
     fn json_and_yaml_are_read_by_their_first_character() {
         let expected = serde_json::json!({"a": [1, "x"]});
-        assert_eq!(
-            parse_document("\u{feff} {\"a\": [1, \"x\"]}", "it").unwrap(),
-            expected
-        );
+        assert_eq!(parse_document("\u{feff} {\"a\": [1, \"x\"]}", "it").unwrap(), expected);
         assert_eq!(parse_document("a:\n  - 1\n  - x\n", "it").unwrap(), expected);
     }
 
@@ -161,10 +148,7 @@ mod tests {
     #[test]
     fn a_huge_document_is_refused_before_it_is_parsed() {
         let text = "{".repeat(50_000_000);
-        assert_eq!(
-            complaint(&text),
-            "`template.json` has 50 MB; at most 1 MiB is read"
-        );
+        assert_eq!(complaint(&text), "`template.json` has 50 MB; at most 1 MiB is read");
     }
 
     #[test]
@@ -172,7 +156,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let again = vec![format!("*a{}", level - 1); 10].join(", ");
-            text.push_str(&format!("a{level}: &a{level} [{again}]\n"));
+            text = format!("{text}a{level}: &a{level} [{again}]\n");
         }
         assert!(parse_document(&text, "it").is_err());
     }
@@ -184,9 +168,6 @@ mod tests {
         assert_eq!(result.unwrap_err().pointer, "/resources/limits/memory");
         assert!(ignored.is_empty());
         let typed = typed::<crate::Resources>(serde_json::json!({"limts": {}}), "/resources");
-        assert_eq!(
-            (typed.result.is_ok(), typed.ignored),
-            (true, vec!["/resources/limts".to_owned()])
-        );
+        assert_eq!((typed.result.is_ok(), typed.ignored), (true, vec!["/resources/limts".to_owned()]));
     }
 }

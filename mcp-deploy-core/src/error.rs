@@ -177,11 +177,7 @@ impl Error {
 
     /// Anything a backend met while it tried to `operation`.
     pub fn backend(backend: &'static str, operation: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self::Backend {
-            backend,
-            operation: operation.into(),
-            source: source.into(),
-        }
+        Self::Backend { backend, operation: operation.into(), source: source.into() }
     }
 }
 
@@ -216,12 +212,7 @@ fn seconds(duration: Duration) -> String {
 pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
-        .map(|known| {
-            (
-                strsim::damerau_levenshtein(&wanted.to_lowercase(), &known.to_lowercase()),
-                known,
-            )
-        })
+        .map(|known| (strsim::damerau_levenshtein(&wanted.to_lowercase(), &known.to_lowercase()), known))
         .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
@@ -242,11 +233,7 @@ pub struct Violation {
 impl Violation {
     /// A broken rule at `pointer`.
     pub fn new(pointer: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            problem: problem.into(),
-            expected: None,
-        }
+        Self { pointer: pointer.into(), problem: problem.into(), expected: None }
     }
 
     /// Says what would be right.
@@ -375,10 +362,7 @@ mod tests {
     fn every_violation_is_in_the_message() {
         let mut violations = Violations::default();
         violations.push(Violation::new("/name", "is 51 characters long").expected("at most 50"));
-        assert_eq!(
-            Error::from(violations.clone()).to_string(),
-            "`/name` is 51 characters long; at most 50"
-        );
+        assert_eq!(Error::from(violations.clone()).to_string(), "`/name` is 51 characters long; at most 50");
         violations.push(Violation::new("/configuration/lgo_level", "is unknown"));
         insta::assert_snapshot!(Error::from(violations), @r"
         2 rules are broken:

@@ -42,10 +42,7 @@ impl Failure {
                 FailureReason::StdioImage,
                 "the server ended with exit code 0 as soon as it had started",
             ),
-            code => Self::new(
-                FailureReason::CrashLoop,
-                format!("the server ended with exit code {code}"),
-            ),
+            code => Self::new(FailureReason::CrashLoop, format!("the server ended with exit code {code}")),
         };
         failure.exit_code(exit_code)
     }

@@ -78,10 +78,7 @@ impl TryFrom<String> for ImageRef {
     fn try_from(written: String) -> Result<Self, ImageError> {
         match reason_against(&written) {
             None => Ok(Self { written }),
-            Some(reason) => Err(ImageError {
-                image: written,
-                reason,
-            }),
+            Some(reason) => Err(ImageError { image: written, reason }),
         }
     }
 }
@@ -119,18 +116,14 @@ fn repository(name: &str) -> &str {
 
 fn digest_reason(digest: &str) -> Option<String> {
     let Some((algorithm, hex)) = digest.split_once(':') else {
-        return Some(format!(
-            "the digest `{digest}` has no algorithm, as in `sha256:…`"
-        ));
+        return Some(format!("the digest `{digest}` has no algorithm, as in `sha256:…`"));
     };
     let expected = match algorithm {
         "sha256" => 64,
         "sha384" => 96,
         "sha512" => 128,
         _ => {
-            return Some(format!(
-                "the digest algorithm `{algorithm}` is none of sha256, sha384, sha512"
-            ));
+            return Some(format!("the digest algorithm `{algorithm}` is none of sha256, sha384, sha512"));
         }
     };
     let well_formed = hex.len() == expected && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

@@ -1,17 +1,58 @@
-//! Everything of mcp-deploy but a platform.
+//! Templates, specs, the backend trait and the manager of mcp-deploy: everything but a platform.
+//!
+//! A [`Template`] says what an author knows of an MCP server; a [`Request`] says what a user wants of it.
+//! [`resolve`] makes a [`DeploymentSpec`] of both, with everything that is wrong told at once. A
+//! [`DeploymentBackend`] runs specs; the [`DeploymentManager`] waits until the server answers MCP, and goes back
+//! to what worked when an update does not.
+//!
+//! ```
+//! use mcp_deploy_core::{Backends, Catalog, Deploy, DeploymentManager, Request, Selector, Settings};
+//! use mcp_deploy_mock::MockBackend;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), mcp_deploy_core::Error> {
+//! let backends = Backends::default().with(MockBackend::default());
+//! let manager = DeploymentManager::new(Catalog::default(), backends, &Settings::default());
+//!
+//! let template = manager.template("file-server")?;
+//! let request = Request::default().name("my-files").set("read_only_mode", "true");
+//! let spec = manager.resolve(&template, &request)?;
+//!
+//! let deployed = manager.deploy(&spec, &Deploy::default()).await?;
+//! println!("{} at {:?}", deployed.deployment.status, deployed.deployment.endpoint);
+//! assert!(deployed.deployment.mcp.is_some_and(|answer| answer.tools.contains(&"read_file".to_owned())));
+//!
+//! let listed = manager.list(None, &Selector::default()).await?;
+//! assert_eq!(listed.deployments[0].name, spec.name);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Core knows no platform, prints nothing and reads no environment: [`Settings`] and secrets are passed in. A new
+//! backend is a type that implements the trait and passes the suite in `conformance`; the example
+//! `custom_backend` is one in small.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `probe` (default) | [`probe`]: the MCP handshake, with rmcp and an HTTP client without TLS |
+//! | `conformance` | `conformance`: the behaviour suite that every backend passes |
+//! | `mockall` | `MockDeploymentBackend`: a strict double for call-by-call tests |
 
+// What things are called, and what can be wrong with them.
 mod document;
 mod error;
 mod image;
 mod name;
 mod quantity;
 
+// From what an author and a user wrote to a spec.
 mod request;
 mod resolve;
 mod schema;
 mod spec;
 mod template;
 
+// Where specs run, and what is reported about them.
 mod backend;
 mod capabilities;
 mod deployment;
@@ -19,14 +60,16 @@ mod failure;
 mod report;
 mod wait;
 
+// The program round it.
 mod backends;
 mod catalog;
+mod manager;
+mod settings;
+
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod manager;
 #[cfg(feature = "probe")]
 pub mod probe;
-mod settings;
 
 #[cfg(feature = "mockall")]
 pub use backend::MockDeploymentBackend;
@@ -50,6 +93,10 @@ pub use request::{Overrides, Request};
 pub use resolve::resolve;
 pub use schema::{ConfigSchema, Property, VolumeMount};
 pub use settings::{MockSettings, Settings, Variable};
-pub use spec::*;
+pub use spec::{
+    AccessMode, Autoscaling, DeploymentSpec, Exposure, Health, Mount, Network, Peer, Placement, REDACTED,
+    Relaxation, ResourceAmounts, Resources, RestartPolicy, RunAsUser, Secrets, Security, TemplateVersion,
+    Tool, Transport, TransportKind, Volume,
+};
 pub use template::Template;
 pub use wait::DeploymentBackendExt;

@@ -43,11 +43,7 @@ impl DeploymentManager {
     /// A manager of these templates and these backends. Of the settings it takes the image registry; the
     /// default backend is the one of `backends`.
     pub fn new(catalog: impl Into<Arc<Catalog>>, backends: Backends, settings: &Settings) -> Self {
-        Self {
-            catalog: catalog.into(),
-            backends,
-            image_registry: settings.image_registry.clone(),
-        }
+        Self { catalog: catalog.into(), backends, image_registry: settings.image_registry.clone() }
     }
 
     /// The templates.
@@ -85,9 +81,8 @@ impl DeploymentManager {
     /// [`Error::BackendNotFound`]. A backend that cannot tell is an entry of [`Listed::errors`].
     pub async fn list(&self, backend: Option<&str>, selector: &Selector) -> Result<Listed> {
         let backends = self.one_or_all(backend)?;
-        let asked = backends
-            .iter()
-            .map(|backend| async move { (backend.name(), backend.list(selector).await) });
+        let asked =
+            backends.iter().map(|backend| async move { (backend.name(), backend.list(selector).await) });
         let mut listed = Listed::default();
         for (name, answer) in join_all(asked).await {
             match answer {
@@ -198,22 +193,11 @@ impl DeploymentManager {
 /// The answer; a name that is not found comes with the nearest one.
 async fn or_nearest<T>(backend: &dyn DeploymentBackend, answer: Result<T>) -> Result<T> {
     let (name, backend_name) = match answer {
-        Err(Error::NotFound {
-            name,
-            backend,
-            nearest: None,
-        }) => (name, backend),
+        Err(Error::NotFound { name, backend, nearest: None }) => (name, backend),
         answer => return answer,
     };
     let known = backend.list(&Selector::default()).await.unwrap_or_default();
-    let nearest = nearest(
-        name.as_str(),
-        known.iter().map(|deployment| deployment.name.as_str()),
-    )
-    .map(str::to_owned);
-    Err(Error::NotFound {
-        name,
-        backend: backend_name,
-        nearest,
-    })
+    let nearest =
+        nearest(name.as_str(), known.iter().map(|deployment| deployment.name.as_str())).map(str::to_owned);
+    Err(Error::NotFound { name, backend: backend_name, nearest })
 }

@@ -98,15 +98,8 @@ fn check(name: String, min: usize, max: usize, reserved: &[&str]) -> Result<Stri
         }
     }
     if !strange.is_empty() {
-        let list: Vec<String> = strange
-            .iter()
-            .take(5)
-            .map(|c| format!("`{}`", c.escape_debug()))
-            .collect();
-        broken.push(format!(
-            "contains {} where only `a-z`, `0-9` and `-` are allowed",
-            list.join(" ")
-        ));
+        let list: Vec<String> = strange.iter().take(5).map(|c| format!("`{}`", c.escape_debug())).collect();
+        broken.push(format!("contains {} where only `a-z`, `0-9` and `-` are allowed", list.join(" ")));
     }
     if name.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
         broken.push("does not begin with a letter".to_owned());
@@ -117,11 +110,7 @@ fn check(name: String, min: usize, max: usize, reserved: &[&str]) -> Result<Stri
     if reserved.contains(&name.as_str()) {
         broken.push("is reserved".to_owned());
     }
-    if broken.is_empty() {
-        Ok(name)
-    } else {
-        Err(NameError { name, broken })
-    }
+    if broken.is_empty() { Ok(name) } else { Err(NameError { name, broken }) }
 }
 
 impl TryFrom<String> for DeploymentName {
@@ -136,13 +125,7 @@ impl TryFrom<String> for TemplateId {
     type Error = NameError;
 
     fn try_from(id: String) -> Result<Self, NameError> {
-        check(
-            id,
-            Self::MIN_LENGTH,
-            Self::MAX_LENGTH,
-            &["deploy", "deployments", "validate"],
-        )
-        .map(Self)
+        check(id, Self::MIN_LENGTH, Self::MAX_LENGTH, &["deploy", "deployments", "validate"]).map(Self)
     }
 }
 

@@ -119,9 +119,7 @@ async fn within<T>(
     patience: Duration,
     asking: impl Future<Output = Result<T, ProbeError>>,
 ) -> Result<T, ProbeError> {
-    tokio::time::timeout(patience, Box::pin(asking))
-        .await
-        .unwrap_or(Err(ProbeError::Mute(patience)))
+    tokio::time::timeout(patience, Box::pin(asking)).await.unwrap_or(Err(ProbeError::Mute(patience)))
 }
 
 /// Who we say that we are.
@@ -160,41 +158,25 @@ impl Client {
 
     fn report(&self, tools: Vec<String>) -> McpReport {
         let Some(info) = self.service.peer_info() else {
-            return McpReport {
-                tools,
-                ..McpReport::default()
-            };
+            return McpReport { tools, ..McpReport::default() };
         };
         let version = &info.protocol_version;
         let capabilities = serde_json::to_value(&info.capabilities).unwrap_or_default();
         McpReport {
-            era: Some(if version.has_initialize() {
-                Era::Legacy
-            } else {
-                Era::Modern
-            }),
+            era: Some(if version.has_initialize() { Era::Legacy } else { Era::Modern }),
             protocol_version: Some(version.to_string()),
-            server: info.server_info.as_ref().map(|server| ServerInfo {
-                name: server.name.clone(),
-                version: server.version.clone(),
-            }),
-            capabilities: capabilities
-                .as_object()
-                .into_iter()
-                .flat_map(Map::keys)
-                .cloned()
-                .collect(),
+            server: info
+                .server_info
+                .as_ref()
+                .map(|server| ServerInfo { name: server.name.clone(), version: server.version.clone() }),
+            capabilities: capabilities.as_object().into_iter().flat_map(Map::keys).cloned().collect(),
             tools,
             authorization_required: false,
         }
     }
 
     async fn tools(&self) -> Result<Vec<Tool>, ProbeError> {
-        if self
-            .service
-            .peer_info()
-            .is_none_or(|info| info.capabilities.tools.is_none())
-        {
+        if self.service.peer_info().is_none_or(|info| info.capabilities.tools.is_none()) {
             return Ok(Vec::new());
         }
         let tools = self.service.list_all_tools().await.map_err(of_request)?;

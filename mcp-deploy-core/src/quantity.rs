@@ -16,11 +16,7 @@ impl Cpu {
 
     /// So many thousandths of a core; `None` where that is 0 or over 1,000 cores.
     pub const fn from_millicores(millicores: u64) -> Option<Self> {
-        if millicores == 0 || Self::MAX < millicores {
-            None
-        } else {
-            Some(Self(millicores))
-        }
+        if millicores == 0 || Self::MAX < millicores { None } else { Some(Self(millicores)) }
     }
 
     /// In thousandths of a core.
@@ -67,11 +63,8 @@ impl FromStr for Cpu {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let error = |reason: &str| QuantityError {
-            text: text.to_owned(),
-            what: "CPU",
-            reason: reason.to_owned(),
-        };
+        let error =
+            |reason: &str| QuantityError { text: text.to_owned(), what: "CPU", reason: reason.to_owned() };
         let millicores = match text.strip_suffix('m') {
             Some(number) => scaled(number, 1),
             None => scaled(text, 1000),
@@ -96,31 +89,16 @@ impl FromStr for Memory {
             ("G", 1_000_000_000),
             ("T", 1_000_000_000_000),
         ];
-        let error = |reason: String| QuantityError {
-            text: text.to_owned(),
-            what: "memory",
-            reason,
-        };
-        let unit = UNITS
-            .iter()
-            .find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, *scale)));
+        let error = |reason: String| QuantityError { text: text.to_owned(), what: "memory", reason };
+        let unit =
+            UNITS.iter().find_map(|(unit, scale)| text.strip_suffix(unit).map(|number| (number, *scale)));
         let (number, scale) = unit.unwrap_or((text, 1));
-        if let Some(number) = number
-            .strip_suffix('m')
-            .filter(|number| scaled(number, 1).is_ok())
-        {
+        if let Some(number) = number.strip_suffix('m').filter(|number| scaled(number, 1).is_ok()) {
             // Docker's `512m` is 512 MiB, Kubernetes' `512m` is half a byte: neither is guessed.
-            return Err(error(format!(
-                "`m` is a thousandth in Kubernetes; write `{number}Mi`"
-            )));
+            return Err(error(format!("`m` is a thousandth in Kubernetes; write `{number}Mi`")));
         }
-        let bytes = scaled(number, scale).map_err(|reason| {
-            error(
-                reason
-                    .unwrap_or("write it like `512Mi`, `1Gi` or `500M`")
-                    .to_owned(),
-            )
-        })?;
+        let bytes = scaled(number, scale)
+            .map_err(|reason| error(reason.unwrap_or("write it like `512Mi`, `1Gi` or `500M`").to_owned()))?;
         if !(Self::MIN..=Self::MAX).contains(&bytes) {
             return Err(error("it must be from `4Mi` to `64Ti`".to_owned()));
         }
@@ -160,11 +138,7 @@ fn scaled(number: &str, scale: u64) -> Result<u64, Option<&'static str>> {
 
 impl fmt::Display for Cpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_multiple_of(1000) {
-            write!(f, "{}", self.0 / 1000)
-        } else {
-            write!(f, "{}m", self.0)
-        }
+        if self.0.is_multiple_of(1000) { write!(f, "{}", self.0 / 1000) } else { write!(f, "{}m", self.0) }
     }
 }
 
@@ -195,9 +169,7 @@ macro_rules! quantity_serde {
                     serde_json::Value::Number(number) => {
                         number.to_string().parse().map_err(de::Error::custom)
                     }
-                    _ => Err(de::Error::custom(
-                        "a quantity is a text like `500m` or `512Mi`, or a number",
-                    )),
+                    _ => Err(de::Error::custom("a quantity is a text like `500m` or `512Mi`, or a number")),
                 }
             }
         }
@@ -215,18 +187,13 @@ mod tests {
 
     #[test]
     fn cpu_reads_cores_and_thousandths() {
-        for (text, millicores, shown) in [
-            ("500m", 500, "500m"),
-            ("0.5", 500, "500m"),
-            ("2", 2000, "2"),
-            ("1.250", 1250, "1250m"),
-        ] {
+        for (text, millicores, shown) in
+            [("500m", 500, "500m"), ("0.5", 500, "500m"), ("2", 2000, "2"), ("1.250", 1250, "1250m")]
+        {
             let cpu: Cpu = text.parse().unwrap();
             assert_eq!((cpu.millicores(), cpu.to_string().as_str()), (millicores, shown));
         }
-        for text in [
-            "", "m", "-1", "0", "1e400", "1.0005", ".5", "1.", "NaN", "2000", "1 ",
-        ] {
+        for text in ["", "m", "-1", "0", "1e400", "1.0005", ".5", "1.", "NaN", "2000", "1 "] {
             assert!(text.parse::<Cpu>().is_err(), "{text}");
         }
     }

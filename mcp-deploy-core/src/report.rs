@@ -23,10 +23,7 @@ pub struct McpReport {
 impl McpReport {
     /// The report on a server that wants authorization before it says anything.
     pub fn authorization_required() -> Self {
-        Self {
-            authorization_required: true,
-            ..Self::default()
-        }
+        Self { authorization_required: true, ..Self::default() }
     }
 }
 

@@ -107,14 +107,7 @@ impl Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            file,
-            environment,
-            set,
-            configuration,
-            overrides,
-        } = self;
+        let Self { name, file, environment, set, configuration, overrides } = self;
         f.debug_struct("Request")
             .field("name", name)
             .field("file", &file.keys().collect::<Vec<_>>())

@@ -44,10 +44,7 @@ pub fn resolve(template: &Template, request: &Request, registry: &str) -> Result
     let resources = resources(template, request, &mut violations);
     let replicas = replicas(template, request, &mut violations);
     let merged = merge::configuration(template, request, &mut violations);
-    violations.extend_under(
-        "/configuration",
-        template.config_schema.validate(&merged.configuration),
-    );
+    violations.extend_under("/configuration", template.config_schema.validate(&merged.configuration));
     let carried = carry::carry(template, merged, &mut violations);
 
     let (Some(name), Some(image), true) = (name, image, violations.is_empty()) else {
@@ -55,10 +52,7 @@ pub fn resolve(template: &Template, request: &Request, registry: &str) -> Result
     };
     Ok(DeploymentSpec {
         name,
-        template: TemplateVersion {
-            id: template.id.clone(),
-            version: template.version.clone(),
-        },
+        template: TemplateVersion { id: template.id.clone(), version: template.version.clone() },
         image,
         command: template.command.clone(),
         args: carried.args,
@@ -107,9 +101,7 @@ fn image(
         Some(image) => (image.parse(), "/overrides/image"),
         None => (template.image(registry), "/settings/image_registry"),
     };
-    image
-        .map_err(|error| violations.push(Violation::new(pointer, format!("is wrong: {error}"))))
-        .ok()
+    image.map_err(|error| violations.push(Violation::new(pointer, format!("is wrong: {error}")))).ok()
 }
 
 fn resources(template: &Template, request: &Request, violations: &mut Violations) -> Resources {

@@ -77,22 +77,16 @@ impl ConfigSchema {
             violations.push(Violation::new("", "is no schema").expected("an object"));
             return Err(violations);
         }
-        let validator = jsonschema::options()
-            .offline()
-            .should_validate_formats(true)
-            .build(&document);
+        let validator = jsonschema::options().offline().should_validate_formats(true).build(&document);
         if let Err(error) = &validator {
             violations.push(complaint::of_schema(error));
         }
         let properties = properties(&document, &mut violations);
         let takes_unknown_keys = keys::allowed(&document, &document).is_none();
         match validator {
-            Ok(validator) => violations.into_result(Self {
-                document,
-                validator,
-                properties,
-                takes_unknown_keys,
-            }),
+            Ok(validator) => {
+                violations.into_result(Self { document, validator, properties, takes_unknown_keys })
+            }
             Err(_) => Err(violations),
         }
     }
@@ -109,21 +103,13 @@ impl ConfigSchema {
 
     /// The property of a key; one made from the key alone where the schema lets unknown keys in.
     pub fn property(&self, key: &str) -> Property {
-        self.properties
-            .get(key)
-            .cloned()
-            .unwrap_or_else(|| Property::of(key, Extensions::default(), None))
+        self.properties.get(key).cloned().unwrap_or_else(|| Property::of(key, Extensions::default(), None))
     }
 
     /// The names of the required properties at the top that have neither a value in `configuration` nor a
     /// default.
     pub fn missing(&self, configuration: &Map<String, Value>) -> Vec<&str> {
-        let required = self
-            .document
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let required = self.document.get("required").and_then(Value::as_array).into_iter().flatten();
         let with_defaults = self.defaults();
         required
             .filter_map(Value::as_str)
@@ -144,9 +130,7 @@ impl ConfigSchema {
     /// `text` as the type that the schema gives to the value at `path`; text that is none stays text, for
     /// the validation to say so.
     pub fn coerce(&self, path: &[&str], text: &str) -> Value {
-        let separator = path
-            .first()
-            .map_or_else(|| ",".to_owned(), |key| self.property(key).separator);
+        let separator = path.first().map_or_else(|| ",".to_owned(), |key| self.property(key).separator);
         coerce::coerce(&self.document, path, text, &separator)
     }
 
@@ -167,12 +151,7 @@ impl ConfigSchema {
     }
 
     fn sensitive_key(&self, pointer: &str) -> bool {
-        let key = pointer
-            .split('/')
-            .nth(1)
-            .unwrap_or_default()
-            .replace("~1", "/")
-            .replace("~0", "~");
+        let key = pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
         // An error about the whole, or an unknown key, may quote any value.
         key.is_empty() || self.property(&key).sensitive
     }
@@ -180,9 +159,7 @@ impl ConfigSchema {
 
 impl fmt::Debug for ConfigSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfigSchema")
-            .field("properties", &self.properties)
-            .finish_non_exhaustive()
+        f.debug_struct("ConfigSchema").field("properties", &self.properties).finish_non_exhaustive()
     }
 }
 
@@ -196,21 +173,13 @@ pub(crate) fn names_a_secret(name: &str) -> bool {
 pub(crate) fn is_env_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 impl Property {
     fn of(key: &str, extensions: Extensions, schema: Option<&Value>) -> Self {
-        let Extensions {
-            env_mapping,
-            env_separator,
-            sensitive,
-            volume_mount,
-            command_arg,
-            description,
-        } = extensions;
+        let Extensions { env_mapping, env_separator, sensitive, volume_mount, command_arg, description } =
+            extensions;
         let env = env_mapping.unwrap_or_else(|| upper_snake_case(key));
         let sensitive = sensitive.unwrap_or_else(|| {
             names_a_secret(&env) || names_a_secret(key) || schema.is_some_and(sensitive_inside)
@@ -242,11 +211,7 @@ fn upper_snake_case(key: &str) -> String {
         if c.is_ascii_uppercase() && after_lower {
             name.push('_');
         }
-        name.push(if c.is_ascii_alphanumeric() {
-            c.to_ascii_uppercase()
-        } else {
-            '_'
-        });
+        name.push(if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
         after_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
     }
     name
@@ -268,21 +233,10 @@ fn sensitive_inside(schema: &Value) -> bool {
 fn properties(document: &Value, violations: &mut Violations) -> BTreeMap<String, Property> {
     let mut properties = BTreeMap::new();
     let mut carriers: BTreeMap<String, String> = BTreeMap::new();
-    for (key, schema) in document
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (key, schema) in document.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let pointer = format!("/properties/{}", pointer_token(key));
-        let Typed { result, .. } = typed(
-            if schema.is_object() {
-                schema.clone()
-            } else {
-                Map::new().into()
-            },
-            &pointer,
-        );
+        let Typed { result, .. } =
+            typed(if schema.is_object() { schema.clone() } else { Map::new().into() }, &pointer);
         let extensions: Extensions = match result {
             Ok(extensions) => extensions,
             Err(violation) => {
@@ -303,14 +257,7 @@ fn properties(document: &Value, violations: &mut Violations) -> BTreeMap<String,
 }
 
 fn check_property(property: &Property, schema: &Value, pointer: &str, violations: &mut Violations) {
-    let Property {
-        env,
-        separator,
-        sensitive,
-        volume_mount,
-        command_arg,
-        description: _,
-    } = property;
+    let Property { env, separator, sensitive, volume_mount, command_arg, description: _ } = property;
     if !is_env_name(env) {
         let problem = format!("would be carried by `{env}`, which is no name of an environment variable");
         violations.push(Violation::new(pointer, problem).expected("set `env_mapping`"));
@@ -320,20 +267,14 @@ fn check_property(property: &Property, schema: &Value, pointer: &str, violations
     }
     if *sensitive && command_arg.is_some() {
         violations.push(
-            Violation::new(
-                format!("{pointer}/command_arg"),
-                "would show a secret in the arguments",
-            )
-            .expected("leave it to the environment, or say `sensitive: false`"),
+            Violation::new(format!("{pointer}/command_arg"), "would show a secret in the arguments")
+                .expected("leave it to the environment, or say `sensitive: false`"),
         );
     }
     if *sensitive && volume_mount.is_some() {
         violations.push(
-            Violation::new(
-                format!("{pointer}/volume_mount"),
-                "would show a secret as a mount",
-            )
-            .expected("a path is no secret: say `sensitive: false`"),
+            Violation::new(format!("{pointer}/volume_mount"), "would show a secret as a mount")
+                .expected("a path is no secret: say `sensitive: false`"),
         );
     }
     if let Some(flag) = command_arg
@@ -352,10 +293,7 @@ fn check_property(property: &Property, schema: &Value, pointer: &str, violations
                 .expected("`true`, or an absolute path inside the container"),
         );
     }
-    for (word, fits) in [
-        ("volume_mount", volume_mount.is_some()),
-        ("command_arg", command_arg.is_some()),
-    ] {
+    for (word, fits) in [("volume_mount", volume_mount.is_some()), ("command_arg", command_arg.is_some())] {
         if let Some(value) = schema.get(word)
             && !fits
             && !matches!(value, Value::Bool(false) | Value::Null)
@@ -370,12 +308,7 @@ fn check_property(property: &Property, schema: &Value, pointer: &str, violations
 
 fn defaults(document: &Value, schema: &Value) -> Map<String, Value> {
     let mut found = Map::new();
-    for (key, property) in schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (key, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let property = keys::follow(document, property);
         if let Some(default) = property.get("default") {
             found.insert(key.clone(), default.clone());

@@ -76,7 +76,7 @@ impl Settings {
             apply: |settings, value| value.clone_into(&mut settings.image_registry),
         },
         Variable {
-            name: "MCP_TEMPLATES",
+            name: "MCP_TEMPLATES_DIR",
             meaning: "directories of templates, separated like `PATH`",
             apply: |settings, value| settings.templates = std::env::split_paths(value).collect(),
         },
@@ -97,10 +97,8 @@ impl Settings {
         for variable in Self::VARIABLES {
             match lookup(variable.name) {
                 Some(value) if value.contains(['\0', '\n', '\r']) => {
-                    violations.push(Violation::new(
-                        format!("/{}", variable.name),
-                        "holds a line break or a NUL",
-                    ));
+                    violations
+                        .push(Violation::new(format!("/{}", variable.name), "holds a line break or a NUL"));
                 }
                 Some(value) if !value.is_empty() => (variable.apply)(self, &value),
                 _ => {}
@@ -116,10 +114,7 @@ mod tests {
 
     #[test]
     fn the_environment_wins_and_an_empty_variable_is_none() {
-        let mut settings = Settings {
-            backend: Some("docker".to_owned()),
-            ..Settings::default()
-        };
+        let mut settings = Settings { backend: Some("docker".to_owned()), ..Settings::default() };
         settings
             .apply_environment(|name| match name {
                 "MCP_DEPLOYMENT_BACKEND" => Some(String::new()),
@@ -133,9 +128,7 @@ mod tests {
 
     #[test]
     fn a_line_break_is_no_setting() {
-        let error = Settings::default()
-            .apply_environment(|_| Some("a\nb".to_owned()))
-            .unwrap_err();
+        let error = Settings::default().apply_environment(|_| Some("a\nb".to_owned())).unwrap_err();
         assert!(error.to_string().contains("/MCP_MOCK_STATE"), "{error}");
     }
 }

@@ -21,11 +21,7 @@ pub trait DeploymentBackendExt: DeploymentBackend {
     where
         C: FnMut(&Deployment) -> bool + Send,
     {
-        let absent = || Error::NotFound {
-            name: name.clone(),
-            backend: self.name(),
-            nearest: None,
-        };
+        let absent = || Error::NotFound { name: name.clone(), backend: self.name(), nearest: None };
         let mut events = self.watch(Selector::named(name));
         let mut seen = false;
         while let Some(event) = events.next().await {
@@ -39,11 +35,7 @@ pub trait DeploymentBackendExt: DeploymentBackend {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::backend(
-            self.name(),
-            "watch deployments",
-            "the stream of events ended",
-        ))
+        Err(Error::backend(self.name(), "watch deployments", "the stream of events ended"))
     }
 
     /// Waits until the deployment is ready, or stopped as it should be.
@@ -63,11 +55,7 @@ pub trait DeploymentBackendExt: DeploymentBackend {
         let failure = deployment
             .failure
             .unwrap_or_else(|| Failure::new(FailureReason::Unknown, "the backend gave no reason"));
-        Err(Error::Failed {
-            name: deployment.name,
-            failure: Box::new(failure),
-            recovery: None,
-        })
+        Err(Error::Failed { name: deployment.name, failure: Box::new(failure), recovery: None })
     }
 }
 

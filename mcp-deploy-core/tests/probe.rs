@@ -34,21 +34,14 @@ async fn serve(mode: HttpMode, tools: usize) -> (HttpServer, String) {
 
 #[tokio::test]
 async fn servers_of_both_eras_introduce_themselves() {
-    for (mode, era, version) in [
-        (HttpMode::Mcp, Era::Modern, "2026-07-28"),
-        (HttpMode::Legacy, Era::Legacy, "2025-11-25"),
-    ] {
+    for (mode, era, version) in
+        [(HttpMode::Mcp, Era::Modern, "2026-07-28"), (HttpMode::Legacy, Era::Legacy, "2025-11-25")]
+    {
         let (_server, url) = serve(mode, 2).await;
         let report = probe(&url, PATIENCE).await.unwrap();
-        assert_eq!(
-            (report.era, report.protocol_version.as_deref()),
-            (Some(era), Some(version))
-        );
+        assert_eq!((report.era, report.protocol_version.as_deref()), (Some(era), Some(version)));
         let server = report.server.unwrap();
-        assert_eq!(
-            (server.name.as_str(), server.version.as_str()),
-            ("probed", "1.2.3")
-        );
+        assert_eq!((server.name.as_str(), server.version.as_str()), ("probed", "1.2.3"));
         assert_eq!(report.capabilities, ["tools"]);
         assert_eq!(report.tools, ["tool-0", "tool-1"]);
     }
@@ -98,14 +91,9 @@ async fn what_is_no_mcp_server_is_sorted_by_what_it_does() {
     assert!(matches!(away, ProbeError::Unreachable(_)), "{away:?}");
     let (server, url) = serve(HttpMode::Mcp, 1).await;
     server.stop().await;
-    assert!(matches!(
-        probe(&url, PATIENCE).await.unwrap_err(),
-        ProbeError::Unreachable(_)
-    ));
+    assert!(matches!(probe(&url, PATIENCE).await.unwrap_err(), ProbeError::Unreachable(_)));
     let (_server, url) = serve(HttpMode::Mcp, 1).await;
-    let elsewhere = probe(&url.replace("/mcp", "/elsewhere"), PATIENCE)
-        .await
-        .unwrap_err();
+    let elsewhere = probe(&url.replace("/mcp", "/elsewhere"), PATIENCE).await.unwrap_err();
     assert!(matches!(elsewhere, ProbeError::NotMcp(_)), "{elsewhere:?}");
 }
 
@@ -115,15 +103,9 @@ async fn a_tool_is_called_and_answers_in_both_eras() {
         let (_server, url) = serve(mode, 1).await;
         let arguments = json!({"who": "you"}).as_object().unwrap().clone();
         let answer = call_tool(&url, "tool-0", arguments, PATIENCE).await.unwrap();
-        assert!(
-            !answer.is_error && answer.text.concat().contains("you"),
-            "{answer:?}"
-        );
+        assert!(!answer.is_error && answer.text.concat().contains("you"), "{answer:?}");
         let answer = call_tool(&url, "tool-0", Map::new(), PATIENCE).await.unwrap();
-        assert!(
-            answer.is_error && answer.text.concat().contains("who"),
-            "{answer:?}"
-        );
+        assert!(answer.is_error && answer.text.concat().contains("who"), "{answer:?}");
         let error = call_tool(&url, "tool-9", Map::new(), PATIENCE).await.unwrap_err();
         assert!(matches!(error, ProbeError::Server(_)), "{error:?}");
     }

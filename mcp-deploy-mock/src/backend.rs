@@ -58,20 +58,14 @@ impl Default for MockBackend {
 
 impl fmt::Debug for MockBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MockBackend")
-            .field("scope", &self.scope())
-            .finish_non_exhaustive()
+        f.debug_struct("MockBackend").field("scope", &self.scope()).finish_non_exhaustive()
     }
 }
 
 impl MockBackend {
     /// A backend with these options. Touches nothing yet.
     pub fn new(options: MockOptions) -> Self {
-        let MockOptions {
-            state,
-            phases,
-            faults,
-        } = options;
+        let MockOptions { state, phases, faults } = options;
         let store = state.map_or_else(|| Store::Memory(Mutex::default()), Store::File);
         let inner = Inner {
             store,
@@ -80,17 +74,12 @@ impl MockBackend {
             servers: Servers::default(),
             verbs: watch::Sender::new(0),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// The backend that a program's settings describe.
     pub fn from_settings(settings: &Settings) -> Self {
-        Self::new(MockOptions {
-            state: settings.mock.state.clone(),
-            ..MockOptions::default()
-        })
+        Self::new(MockOptions { state: settings.mock.state.clone(), ..MockOptions::default() })
     }
 
     /// What goes wrong with the deployments to come.
@@ -128,13 +117,11 @@ impl MockBackend {
     ///
     /// [`Error::NotFound`] where it is not there any more; those of the state file.
     pub fn remove_foreign(&self, name: &DeploymentName) -> Result<()> {
-        self.change(|state| {
-            if state.foreign.remove(name.as_str()) {
-                Ok(())
-            } else {
-                Err(state::not_found(name))
-            }
-        })
+        self.change(
+            |state| {
+                if state.foreign.remove(name.as_str()) { Ok(()) } else { Err(state::not_found(name)) }
+            },
+        )
     }
 
     /// Removes the named volumes of a deployment, which outlive it.
@@ -155,19 +142,9 @@ impl MockBackend {
     ///
     /// Those of the state file.
     pub fn objects(&self) -> Result<Vec<String>> {
-        let State {
-            deployments,
-            volumes,
-            foreign,
-            unavailable_calls: _,
-        } = self.inner.store.read()?;
+        let State { deployments, volumes, foreign, unavailable_calls: _ } = self.inner.store.read()?;
         let deployments = deployments.keys().map(|name| format!("deployment/{name}"));
-        let servers = self
-            .inner
-            .servers
-            .names()
-            .into_iter()
-            .map(|name| format!("server/{name}"));
+        let servers = self.inner.servers.names().into_iter().map(|name| format!("server/{name}"));
         let volumes = volumes.iter().map(|volume| format!("volume/{volume}"));
         let foreign = foreign.iter().map(|name| format!("foreign/{name}"));
         Ok(deployments.chain(servers).chain(volumes).chain(foreign).collect())
@@ -197,9 +174,7 @@ impl MockBackend {
     /// The selected deployments as they are now, by name.
     pub(crate) fn observe(&self, selector: &Selector) -> Result<Vec<Deployment>> {
         let state = self.ask()?;
-        self.inner
-            .servers
-            .retain(|name| state.deployments.contains_key(name));
+        self.inner.servers.retain(|name| state.deployments.contains_key(name));
         let selected = state.deployments.values().filter(|record| {
             let spec = &record.spec.0;
             selector.matches(&spec.name, &spec.template.id)
@@ -253,21 +228,14 @@ impl MockBackend {
         let now = Timestamp::now();
         let mut deployment = record.report(now, self.inner.phases);
         if !self.is_shared() {
-            let server = self
-                .inner
-                .servers
-                .serve(record, status::listens(record, now, self.inner.phases))?;
+            let server = self.inner.servers.serve(record, status::listens(record, now, self.inner.phases))?;
             deployment.endpoint = server.map(|server| connect::url(server.address(), record));
         }
         Ok(deployment)
     }
 
     fn faults(&self) -> Faults {
-        self.inner
-            .faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.inner.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -283,10 +251,7 @@ impl DeploymentBackend for MockBackend {
 
     async fn check(&self) -> Result<BackendHealth> {
         self.ask()?;
-        Ok(BackendHealth {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            scope: self.scope(),
-        })
+        Ok(BackendHealth { version: env!("CARGO_PKG_VERSION").to_owned(), scope: self.scope() })
     }
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %spec.name, operation = "deploy"))]
@@ -298,9 +263,7 @@ impl DeploymentBackend for MockBackend {
         }
         let mut state = self.ask()?;
         deploy(&mut state)?;
-        Ok(state
-            .record(&spec.name)?
-            .report(Timestamp::now(), self.inner.phases))
+        Ok(state.record(&spec.name)?.report(Timestamp::now(), self.inner.phases))
     }
 
     async fn get(&self, name: &DeploymentName) -> Result<Deployment> {
@@ -313,16 +276,12 @@ impl DeploymentBackend for MockBackend {
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "scale"))]
     async fn scale(&self, name: &DeploymentName, replicas: u32) -> Result<Deployment> {
-        self.verb(name, |state| {
-            state.scale(name, replicas, Timestamp::now(), self.inner.phases)
-        })
+        self.verb(name, |state| state.scale(name, replicas, Timestamp::now(), self.inner.phases))
     }
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "restart"))]
     async fn restart(&self, name: &DeploymentName) -> Result<Deployment> {
-        self.verb(name, |state| {
-            state.restart(name, Timestamp::now(), self.inner.phases)
-        })
+        self.verb(name, |state| state.restart(name, Timestamp::now(), self.inner.phases))
     }
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "delete"))]
@@ -348,15 +307,8 @@ impl DeploymentBackend for MockBackend {
         if self.is_shared() {
             return connect::connect_alone(&record);
         }
-        match self
-            .inner
-            .servers
-            .serve(&record, status::listens(&record, now, self.inner.phases))?
-        {
-            Some(server) => Ok(Connection::guarded(
-                connect::url(server.address(), &record),
-                server,
-            )),
+        match self.inner.servers.serve(&record, status::listens(&record, now, self.inner.phases))? {
+            Some(server) => Ok(Connection::guarded(connect::url(server.address(), &record), server)),
             None => connect::connect_to_nothing(&record),
         }
     }

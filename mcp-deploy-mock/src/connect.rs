@@ -39,15 +39,12 @@ impl Servers {
         };
         let served = match servers.entry(name.clone()) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Served {
-                server: Arc::new(start(record, mode)?),
-                revision: record.revision,
-            }),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(Served { server: Arc::new(start(record, mode)?), revision: record.revision })
+            }
         };
         if served.revision != record.revision {
-            served
-                .server
-                .set_profile(profile(record), &*record.spec.0.transport.path);
+            served.server.set_profile(profile(record), &*record.spec.0.transport.path);
             served.revision = record.revision;
         }
         served.server.set_mode(mode);
@@ -56,20 +53,12 @@ impl Servers {
 
     /// Closes the servers of deployments that are gone.
     pub(crate) fn retain(&self, is_there: impl Fn(&DeploymentName) -> bool) {
-        self.by_name
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|name, _| is_there(name));
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_there(name));
     }
 
     /// The names of the deployments that have a server.
     pub(crate) fn names(&self) -> Vec<DeploymentName> {
-        self.by_name
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-            .cloned()
-            .collect()
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 }
 
@@ -89,9 +78,8 @@ pub(crate) fn connect_alone(record: &Record) -> Result<Connection> {
 
 /// A connection to an address at which nothing listens.
 pub(crate) fn connect_to_nothing(record: &Record) -> Result<Connection> {
-    let address = bind()
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| cannot_serve(record, error))?;
+    let address =
+        bind().and_then(|listener| listener.local_addr()).map_err(|error| cannot_serve(record, error))?;
     Ok(Connection::new(url(address, record)))
 }
 
@@ -101,12 +89,7 @@ fn start(record: &Record, mode: HttpMode) -> Result<HttpServer> {
         tokio::net::TcpListener::from_std(listener)
     });
     let listener = listener.map_err(|error| cannot_serve(record, error))?;
-    Ok(HttpServer::start(
-        listener,
-        profile(record),
-        mode,
-        &*record.spec.0.transport.path,
-    ))
+    Ok(HttpServer::start(listener, profile(record), mode, &*record.spec.0.transport.path))
 }
 
 fn bind() -> io::Result<TcpListener> {
@@ -114,21 +97,13 @@ fn bind() -> io::Result<TcpListener> {
 }
 
 fn cannot_serve(record: &Record, error: io::Error) -> Error {
-    Error::backend(
-        BACKEND,
-        format!("serve `{}` on the loopback interface", record.spec.0.name),
-        error,
-    )
+    Error::backend(BACKEND, format!("serve `{}` on the loopback interface", record.spec.0.name), error)
 }
 
 fn profile(record: &Record) -> ServerProfile {
     let spec = &record.spec.0;
     let mut environment = spec.env.clone();
-    environment.extend(
-        spec.secrets
-            .expose()
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
+    environment.extend(spec.secrets.expose().map(|(name, value)| (name.to_owned(), value.to_owned())));
     ServerProfile {
         name: spec.template.id.to_string(),
         version: spec.template.version.clone(),

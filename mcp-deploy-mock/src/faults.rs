@@ -106,9 +106,6 @@ pub struct Phases {
 
 impl Default for Phases {
     fn default() -> Self {
-        Self {
-            pull: Duration::from_millis(20),
-            start: Duration::from_millis(30),
-        }
+        Self { pull: Duration::from_millis(20), start: Duration::from_millis(30) }
     }
 }

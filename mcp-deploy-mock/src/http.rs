@@ -81,11 +81,7 @@ impl HttpServer {
             }),
             stopping,
         });
-        Self {
-            address,
-            accepting: tokio::spawn(accept(listener, Arc::clone(&site))),
-            site,
-        }
+        Self { address, accepting: tokio::spawn(accept(listener, Arc::clone(&site))), site }
     }
 
     /// Where it listens.
@@ -224,11 +220,9 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<
             response(StatusCode::BAD_REQUEST, JSON, NOT_INITIALIZED)
         }
         (_, HttpMode::Mcp | HttpMode::Legacy) => mcp.handle(request).await,
-        (_, HttpMode::HostRejected) => response(
-            StatusCode::FORBIDDEN,
-            TEXT,
-            "Forbidden: Host header is not allowed\n",
-        ),
+        (_, HttpMode::HostRejected) => {
+            response(StatusCode::FORBIDDEN, TEXT, "Forbidden: Host header is not allowed\n")
+        }
         (_, HttpMode::Mute) => {
             drop(request.into_body().collect().await);
             std::future::pending().await
@@ -248,10 +242,7 @@ const NOT_INITIALIZED: &str =
     r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Server not initialized"},"id":null}"#;
 
 type Header = (HeaderName, HeaderValue);
-const TEXT: Header = (
-    CONTENT_TYPE,
-    HeaderValue::from_static("text/plain; charset=utf-8"),
-);
+const TEXT: Header = (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
 const JSON: Header = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
 const HTML: Header = (CONTENT_TYPE, HeaderValue::from_static("text/html"));
 const BEARER: Header = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -36,10 +36,7 @@ pub(crate) fn of_instance(
         return vec![line(instance, at, LogSource::Stdout, &message)];
     };
     let starts = 1 + status::restarts(record, instance, now, phases).min(TOLD_CRASHES);
-    let lines = crash
-        .log
-        .iter()
-        .map(|message| line(instance, at, LogSource::Stderr, message));
+    let lines = crash.log.iter().map(|message| line(instance, at, LogSource::Stderr, message));
     (0..starts).flat_map(|_| lines.clone()).collect()
 }
 
@@ -51,46 +48,26 @@ pub(crate) fn of_stop(
     phases: Phases,
 ) -> Option<LogLine> {
     let serves = status::progress(&record.faults, instance, now, phases) == status::Progress::Ready;
-    let then = if record.faults.ignores_sigterm {
-        "ignoring it"
-    } else {
-        "stopping"
-    };
+    let then = if record.faults.ignores_sigterm { "ignoring it" } else { "stopping" };
     let message = format!("received SIGTERM, {then}");
     serves.then(|| line(instance, now, LogSource::Stdout, &message))
 }
 
 fn line(instance: &Started, at: Timestamp, stream: LogSource, message: &str) -> LogLine {
-    LogLine {
-        timestamp: Some(at),
-        instance: instance.id.clone(),
-        stream,
-        message: message.to_owned(),
-    }
+    LogLine { timestamp: Some(at), instance: instance.id.clone(), stream, message: message.to_owned() }
 }
 
 /// All lines that are kept, and the number of those before them.
 fn all(record: &Record, now: Timestamp, phases: Phases) -> (usize, Vec<LogLine>) {
     let mut lines = record.written.clone();
-    lines.extend(
-        record
-            .instances
-            .iter()
-            .flat_map(|instance| of_instance(record, instance, now, phases)),
-    );
+    lines.extend(record.instances.iter().flat_map(|instance| of_instance(record, instance, now, phases)));
     (record.let_go, lines)
 }
 
 /// The lines that the options choose, then, where they say so, those that come until the deployment is gone.
 pub(crate) fn stream(backend: MockBackend, name: DeploymentName, options: LogOptions) -> LogStream {
-    let reading = Reading {
-        changes: Changes::new(backend.clone()),
-        backend,
-        name,
-        options,
-        next: None,
-        over: false,
-    };
+    let reading =
+        Reading { changes: Changes::new(backend.clone()), backend, name, options, next: None, over: false };
     let step = |mut reading: Reading| async move {
         let lines = reading.more().await?;
         Some((stream::iter(lines), reading))
@@ -139,11 +116,7 @@ impl Reading {
 }
 
 fn chosen(lines: Vec<LogLine>, options: LogOptions) -> Vec<LogLine> {
-    let LogOptions {
-        tail,
-        since,
-        follow: _,
-    } = options;
+    let LogOptions { tail, since, follow: _ } = options;
     let mut lines: Vec<LogLine> = lines
         .into_iter()
         .filter(|line| since.is_none_or(|since| line.timestamp.is_none_or(|at| at >= since)))

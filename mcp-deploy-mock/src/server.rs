@@ -39,13 +39,7 @@ pub struct ServerProfile {
 
 impl fmt::Debug for ServerProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            version,
-            tools,
-            environment,
-            echo_environment,
-        } = self;
+        let Self { name, version, tools, environment, echo_environment } = self;
         f.debug_struct("ServerProfile")
             .field("name", name)
             .field("version", version)
@@ -84,13 +78,7 @@ pub(crate) struct ProfileHandler {
 
 impl ProfileHandler {
     pub(crate) fn new(profile: ServerProfile) -> Self {
-        let ServerProfile {
-            name,
-            version,
-            mut tools,
-            environment,
-            echo_environment,
-        } = profile;
+        let ServerProfile { name, version, mut tools, environment, echo_environment } = profile;
         if echo_environment {
             tools.retain(|tool| tool.name != "environment");
         }
@@ -103,10 +91,7 @@ impl ProfileHandler {
             capabilities.tools = Some(ToolsCapability::default());
         }
         let info = ServerConfig::new(capabilities).with_server_info(Implementation::new(name, version));
-        Self {
-            info: Arc::new(info),
-            tools: tools.into(),
-        }
+        Self { info: Arc::new(info), tools: tools.into() }
     }
 
     fn find(&self, name: &str) -> Option<&ServedTool> {
@@ -140,10 +125,7 @@ impl ServerHandler for ProfileHandler {
         _context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = self.find(&request.name) else {
-            let message = format!(
-                "unknown tool `{}`; `tools/list` has those there are",
-                request.name
-            );
+            let message = format!("unknown tool `{}`; `tools/list` has those there are", request.name);
             return Err(ErrorData::invalid_params(message, None));
         };
         Ok(tool.call(request.arguments.unwrap_or_default()).into())
@@ -180,11 +162,7 @@ enum Answer {
 
 impl ServedTool {
     fn echo(tool: Tool) -> Self {
-        let Tool {
-            name,
-            description,
-            input_schema,
-        } = tool;
+        let Tool { name, description, input_schema } = tool;
         Self {
             definition: rmcp::model::Tool::new_with_raw(name, description.map(Into::into), input_schema),
             answer: Answer::Call,
@@ -193,12 +171,10 @@ impl ServedTool {
     }
 
     fn environment(environment: &BTreeMap<String, String>) -> Self {
-        let no_arguments: Map<String, Value> = [
-            ("type".to_owned(), json!("object")),
-            ("additionalProperties".to_owned(), json!(false)),
-        ]
-        .into_iter()
-        .collect();
+        let no_arguments: Map<String, Value> =
+            [("type".to_owned(), json!("object")), ("additionalProperties".to_owned(), json!(false))]
+                .into_iter()
+                .collect();
         Self {
             definition: rmcp::model::Tool::new(
                 "environment",
@@ -239,15 +215,10 @@ impl ServedTool {
         if violations.is_empty() {
             return Ok(());
         }
-        Err(format!(
-            "the arguments of `{name}` do not fit its input schema:\n{}",
-            violations.join("\n"),
-        ))
+        Err(format!("the arguments of `{name}` do not fit its input schema:\n{}", violations.join("\n")))
     }
 }
 
 fn compile(schema: &Map<String, Value>) -> Result<Validator, String> {
-    jsonschema::options()
-        .build(&Value::Object(schema.clone()))
-        .map_err(|error| error.to_string())
+    jsonschema::options().build(&Value::Object(schema.clone())).map_err(|error| error.to_string())
 }

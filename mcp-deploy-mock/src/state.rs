@@ -24,11 +24,7 @@ pub(crate) fn capabilities() -> Capabilities {
         transports: &[TransportKind::StreamableHttp],
         volumes: true,
         host_mounts: true,
-        restart_policies: &[
-            RestartPolicy::Always,
-            RestartPolicy::OnFailure,
-            RestartPolicy::Never,
-        ],
+        restart_policies: &[RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never],
         network_none: true,
         network_rules: true,
         network_hosts: true,
@@ -99,10 +95,8 @@ struct Parts {
 impl Serialize for StoredSpec {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (plain, secrets) = self.0.clone().into_parts().map_err(serde::ser::Error::custom)?;
-        let secrets = secrets
-            .iter()
-            .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
-            .collect();
+        let secrets =
+            secrets.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect();
         Parts { plain, secrets }.serialize(serializer)
     }
 }
@@ -110,13 +104,8 @@ impl Serialize for StoredSpec {
 impl<'de> Deserialize<'de> for StoredSpec {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Parts { plain, secrets } = Parts::deserialize(deserializer)?;
-        let secrets = secrets
-            .into_iter()
-            .map(|(name, value)| (name, SecretString::from(value)))
-            .collect();
-        DeploymentSpec::from_parts(plain, secrets)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
+        let secrets = secrets.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect();
+        DeploymentSpec::from_parts(plain, secrets).map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -127,10 +116,7 @@ impl State {
             return Ok(());
         }
         self.unavailable_calls -= 1;
-        Err(Error::Unavailable {
-            backend: BACKEND,
-            source: "it was told to be away".into(),
-        })
+        Err(Error::Unavailable { backend: BACKEND, source: "it was told to be away".into() })
     }
 
     pub(crate) fn record(&self, name: &DeploymentName) -> Result<&Record> {
@@ -159,16 +145,11 @@ impl State {
             });
         }
         self.unavailable_calls = self.unavailable_calls.max(faults.unavailable_calls);
-        self.volumes.extend(
-            spec.volumes
-                .iter()
-                .map(|volume| format!("{}/{}", spec.name, volume.name)),
-        );
+        self.volumes.extend(spec.volumes.iter().map(|volume| format!("{}/{}", spec.name, volume.name)));
         match self.deployments.get_mut(&spec.name) {
             Some(record) => record.update(spec, faults, now, phases),
             None => {
-                self.deployments
-                    .insert(spec.name.clone(), Record::new(spec, faults, now));
+                self.deployments.insert(spec.name.clone(), Record::new(spec, faults, now));
             }
         }
         Ok(())
@@ -214,11 +195,7 @@ impl State {
 pub(crate) fn check(spec: &DeploymentSpec) -> Result<()> {
     if let Network::Allow(peers) = &spec.network
         && let Some(index) = peers.iter().position(|peer| {
-            [&peer.cidr, &peer.namespace, &peer.host]
-                .into_iter()
-                .filter(|part| part.is_some())
-                .count()
-                != 1
+            [&peer.cidr, &peer.namespace, &peer.host].into_iter().filter(|part| part.is_some()).count() != 1
         })
     {
         return Err(Error::invalid(
@@ -230,11 +207,7 @@ pub(crate) fn check(spec: &DeploymentSpec) -> Result<()> {
 }
 
 pub(crate) fn not_found(name: &DeploymentName) -> Error {
-    Error::NotFound {
-        name: name.clone(),
-        backend: BACKEND,
-        nearest: None,
-    }
+    Error::NotFound { name: name.clone(), backend: BACKEND, nearest: None }
 }
 
 impl Record {
@@ -257,10 +230,7 @@ impl Record {
 
     /// Another spec replaces all instances; the same one changes their number at most.
     fn update(&mut self, spec: &DeploymentSpec, faults: Faults, now: Timestamp, phases: Phases) {
-        let resized = DeploymentSpec {
-            replicas: spec.replicas,
-            ..self.spec.0.clone()
-        };
+        let resized = DeploymentSpec { replicas: spec.replicas, ..self.spec.0.clone() };
         if resized == *spec {
             self.spec = StoredSpec(resized);
             if self.desired != spec.replicas {
@@ -270,11 +240,7 @@ impl Record {
         }
         self.end_instances(0, now, phases);
         let spec_before = std::mem::replace(&mut self.spec, StoredSpec(spec.clone()));
-        self.earlier.push(Earlier {
-            number: self.revision,
-            created_at: self.updated_at,
-            spec: spec_before,
-        });
+        self.earlier.push(Earlier { number: self.revision, created_at: self.updated_at, spec: spec_before });
         let too_many = self.earlier.len().saturating_sub(KEPT_REVISIONS);
         self.earlier.drain(..too_many);
         self.faults = faults;
@@ -294,10 +260,7 @@ impl Record {
     /// Starts instances until there are so many.
     fn start_instances(&mut self, wanted: u32, now: Timestamp) {
         while self.instances.len() < wanted as usize {
-            self.instances.push(Started {
-                id: format!("{:012x}", fastrand::u64(..1 << 48)),
-                at: now,
-            });
+            self.instances.push(Started { id: format!("{:012x}", fastrand::u64(..1 << 48)), at: now });
         }
     }
 
@@ -305,8 +268,7 @@ impl Record {
     fn end_instances(&mut self, left: u32, now: Timestamp, phases: Phases) {
         let ended = self.instances.split_off(self.instances.len().min(left as usize));
         for instance in &ended {
-            self.written
-                .extend(logs::of_instance(self, instance, now, phases));
+            self.written.extend(logs::of_instance(self, instance, now, phases));
             self.written.extend(logs::of_stop(self, instance, now, phases));
         }
         let too_many = self.written.len().saturating_sub(logs::KEPT_LINES);

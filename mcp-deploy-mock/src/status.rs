@@ -27,13 +27,7 @@ fn starts_after(faults: &Faults, phases: Phases) -> Duration {
 }
 
 pub(crate) fn progress(faults: &Faults, instance: &Started, now: Timestamp, phases: Phases) -> Progress {
-    let Faults {
-        pull_error,
-        crash,
-        never_ready,
-        port_conflict,
-        ..
-    } = faults;
+    let Faults { pull_error, crash, never_ready, port_conflict, .. } = faults;
     let age = age(instance, now);
     if age < phases.pull {
         Progress::Pulling
@@ -50,10 +44,7 @@ pub(crate) fn progress(faults: &Faults, instance: &Started, now: Timestamp, phas
 
 /// When an instance has started: serves, or crashes for the first time.
 pub(crate) fn started_at(faults: &Faults, instance: &Started, phases: Phases) -> Timestamp {
-    instance
-        .at
-        .checked_add(starts_after(faults, phases))
-        .unwrap_or(Timestamp::MAX)
+    instance.at.checked_add(starts_after(faults, phases)).unwrap_or(Timestamp::MAX)
 }
 
 fn age(instance: &Started, now: Timestamp) -> Duration {
@@ -64,11 +55,7 @@ fn age(instance: &Started, now: Timestamp) -> Duration {
 pub(crate) fn restarts(record: &Record, instance: &Started, now: Timestamp, phases: Phases) -> u32 {
     let restarted = match record.spec.0.restart {
         RestartPolicy::Always => record.faults.crash.is_some(),
-        RestartPolicy::OnFailure => record
-            .faults
-            .crash
-            .as_ref()
-            .is_some_and(|crash| crash.exit_code != 0),
+        RestartPolicy::OnFailure => record.faults.crash.as_ref().is_some_and(|crash| crash.exit_code != 0),
         RestartPolicy::Never => false,
     };
     if !restarted || progress(&record.faults, instance, now, phases) != Progress::Failed {
@@ -83,30 +70,20 @@ pub(crate) fn next_change(record: &Record, now: Timestamp, phases: Phases) -> Op
     let boundaries = |instance: &Started| {
         let starts = starts_after(&record.faults, phases);
         let age = age(instance, now);
-        [
-            phases.pull,
-            starts,
-            starts + RESTART_PAUSE * (1 + restarts(record, instance, now, phases)),
-        ]
-        .into_iter()
-        .filter(move |boundary| *boundary > age)
-        .map(move |boundary| boundary.saturating_sub(age))
-        .min()
+        [phases.pull, starts, starts + RESTART_PAUSE * (1 + restarts(record, instance, now, phases))]
+            .into_iter()
+            .filter(move |boundary| *boundary > age)
+            .map(move |boundary| boundary.saturating_sub(age))
+            .min()
     };
     record.instances.iter().filter_map(boundaries).min()
 }
 
 /// What a report says.
 pub(crate) fn report(record: &Record, now: Timestamp, phases: Phases) -> Deployment {
-    let progresses: Vec<Progress> = record
-        .instances
-        .iter()
-        .map(|instance| progress(&record.faults, instance, now, phases))
-        .collect();
-    let ready = progresses
-        .iter()
-        .filter(|progress| **progress == Progress::Ready)
-        .count();
+    let progresses: Vec<Progress> =
+        record.instances.iter().map(|instance| progress(&record.faults, instance, now, phases)).collect();
+    let ready = progresses.iter().filter(|progress| **progress == Progress::Ready).count();
     let ready = u32::try_from(ready).unwrap_or(u32::MAX);
     let status = status(&progresses, record.desired, ready);
     let instance = |(instance, progress): (&Started, &Progress)| Instance {
@@ -119,10 +96,7 @@ pub(crate) fn report(record: &Record, now: Timestamp, phases: Phases) -> Deploym
     Deployment {
         status,
         ready: record.desired > 0 && ready == record.desired,
-        replicas: Replicas {
-            desired: record.desired,
-            ready,
-        },
+        replicas: Replicas { desired: record.desired, ready },
         instances: record.instances.iter().zip(&progresses).map(instance).collect(),
         revision: record.revision,
         created_at: record.created_at,
@@ -149,12 +123,7 @@ fn status(progresses: &[Progress], desired: u32, ready: u32) -> Status {
 }
 
 fn failure(record: &Record, now: Timestamp, phases: Phases) -> Failure {
-    let Faults {
-        pull_error,
-        crash,
-        port_conflict,
-        ..
-    } = &record.faults;
+    let Faults { pull_error, crash, port_conflict, .. } = &record.faults;
     let spec = &record.spec.0;
     if let Some(reason) = pull_error {
         let message = format!("the image `{}` cannot be pulled: {reason}", spec.image);
@@ -166,10 +135,7 @@ fn failure(record: &Record, now: Timestamp, phases: Phases) -> Failure {
         return Failure::new(FailureReason::PortConflict, message);
     }
     let Crash { exit_code, log: _ } = crash.clone().unwrap_or_default();
-    let lines = record
-        .instances
-        .iter()
-        .flat_map(|instance| logs::of_instance(record, instance, now, phases));
+    let lines = record.instances.iter().flat_map(|instance| logs::of_instance(record, instance, now, phases));
     let mut tail: Vec<String> = lines.map(|line| line.message).collect();
     let too_many = tail.len().saturating_sub(logs::TAIL_LINES);
     tail.drain(..too_many);

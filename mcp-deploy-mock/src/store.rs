@@ -54,10 +54,7 @@ impl Store {
 
 /// Held until it is dropped; beside the file, which a rename replaces.
 fn lock(path: &Path) -> Result<File, StateError> {
-    let failed = |source| StateError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| StateError::Io { path: path.to_owned(), source };
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(failed)?;
     }
@@ -78,35 +75,22 @@ fn read(path: &Path) -> Result<State, StateError> {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::default()),
         Err(source) => {
-            return Err(StateError::Io {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(StateError::Io { path: path.to_owned(), source });
         }
     };
-    serde_json::from_slice(&text).map_err(|source| StateError::Corrupt {
-        path: path.to_owned(),
-        source,
-    })
+    serde_json::from_slice(&text).map_err(|source| StateError::Corrupt { path: path.to_owned(), source })
 }
 
 fn write(path: &Path, state: &State) -> Result<(), StateError> {
     // A rename would replace it all the same.
     if fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly()) {
-        return Err(StateError::ReadOnly {
-            path: path.to_owned(),
-        });
+        return Err(StateError::ReadOnly { path: path.to_owned() });
     }
-    replace(path, state).map_err(|source| StateError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    replace(path, state).map_err(|source| StateError::Io { path: path.to_owned(), source })
 }
 
 fn replace(path: &Path, state: &State) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|directory| !directory.as_os_str().is_empty());
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
     serde_json::to_writer(&mut file, state)?;
     file.flush()?;
@@ -183,11 +167,7 @@ mod tests {
         permissions.set_readonly(true);
         fs::set_permissions(&path, permissions).unwrap();
         let error = occupy(&Store::File(path.clone()), "x").unwrap_err();
-        assert!(
-            cause(&error).contains("mock.json` is read-only; it was kept as it is"),
-            "{}",
-            cause(&error)
-        );
+        assert!(cause(&error).contains("mock.json` is read-only; it was kept as it is"), "{}", cause(&error));
         assert_eq!(fs::read_to_string(path).unwrap(), "{}");
     }
 

@@ -23,10 +23,7 @@ pub(crate) struct Changes {
 
 impl Changes {
     pub(crate) fn new(backend: MockBackend) -> Self {
-        Self {
-            verbs: backend.verbs(),
-            backend,
-        }
+        Self { verbs: backend.verbs(), backend }
     }
 
     /// Waits for the next one.
@@ -36,9 +33,7 @@ impl Changes {
         let is_away = state.as_ref().map_or(true, |state| state.unavailable_calls > 0);
         let next_phase = state.ok().and_then(|state| {
             let records = state.deployments.values();
-            records
-                .filter_map(|record| status::next_change(record, now, self.backend.phases()))
-                .min()
+            records.filter_map(|record| status::next_change(record, now, self.backend.phases())).min()
         });
         let look_again = (is_away || self.backend.is_shared()).then_some(LOOK_AGAIN);
         let Some(pause) = next_phase.into_iter().chain(look_again).min() else {
@@ -104,20 +99,14 @@ impl Watching {
         let mut before = self.seen.take().unwrap_or_default();
         for deployment in &deployments {
             if before.remove(&deployment.name).as_ref() != Some(deployment) {
-                self.queue
-                    .push_back(Ok(Event::Changed(Box::new(deployment.clone()))));
+                self.queue.push_back(Ok(Event::Changed(Box::new(deployment.clone()))));
             }
         }
-        self.queue
-            .extend(before.into_keys().map(|name| Ok(Event::Gone(name))));
+        self.queue.extend(before.into_keys().map(|name| Ok(Event::Gone(name))));
         if is_start {
             self.queue.push_back(Ok(Event::Synced));
         }
-        self.seen = Some(
-            deployments
-                .into_iter()
-                .map(|deployment| (deployment.name.clone(), deployment))
-                .collect(),
-        );
+        self.seen =
+            Some(deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment)).collect());
     }
 }

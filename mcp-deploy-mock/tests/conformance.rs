@@ -11,9 +11,5 @@ use fixture::Mock;
 
 fn main() -> ExitCode {
     let backend = MockBackend::default();
-    conformance::run(|| async {
-        Ok(Box::new(Mock {
-            open: move || backend.clone(),
-        }) as Box<dyn Fixture>)
-    })
+    conformance::run(|| async { Ok(Box::new(Mock { open: move || backend.clone() }) as Box<dyn Fixture>) })
 }

@@ -12,17 +12,9 @@ use fixture::Mock;
 fn main() -> ExitCode {
     let directory = tempfile::tempdir();
     conformance::run(|| async {
-        let state = directory
-            .as_ref()
-            .map_err(ToString::to_string)?
-            .path()
-            .join("mock.json");
-        let open = move || {
-            MockBackend::new(MockOptions {
-                state: Some(state.clone()),
-                ..MockOptions::default()
-            })
-        };
+        let state = directory.as_ref().map_err(ToString::to_string)?.path().join("mock.json");
+        let open =
+            move || MockBackend::new(MockOptions { state: Some(state.clone()), ..MockOptions::default() });
         Ok(Box::new(Mock { open }) as Box<dyn Fixture>)
     })
 }

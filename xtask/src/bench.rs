@@ -12,8 +12,8 @@ use crate::measure::Measurement;
 use crate::workspace::Workspace;
 
 const TEMPLATES_LIST_RUNS: usize = 20;
-const TEMPLATES_LIST_WALL_TARGET: &str = "-";
-const TEMPLATES_LIST_MEMORY_TARGET: &str = "-";
+const TEMPLATES_LIST_WALL_TARGET: &str = "≤ 10 ms";
+const TEMPLATES_LIST_MEMORY_TARGET: &str = "≤ 15 MB";
 
 /// Prints the machine, then one Markdown table row for each figure.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
@@ -34,10 +34,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
         megabytes(peak_memory_bytes)
     );
 
-    let bench = cmd!(
-        sh,
-        "cargo bench -p mcp-deploy-core --all-features --bench throughput"
-    );
+    let bench = cmd!(sh, "cargo bench -p mcp-deploy-core --all-features --bench throughput");
     for row in table_rows(&bench.read()?) {
         println!("{row}");
     }
@@ -50,11 +47,7 @@ fn measure_templates_list(sh: &Shell) -> Result<Vec<Measurement>> {
     let program = release.join(format!("mcp-deploy{}", consts::EXE_SUFFIX));
     let xtask = env::current_exe().context("finding xtask's own binary")?;
     (0..TEMPLATES_LIST_RUNS)
-        .map(|_| {
-            cmd!(sh, "{xtask} measure -- {program} templates list")
-                .read()?
-                .parse()
-        })
+        .map(|_| cmd!(sh, "{xtask} measure -- {program} templates list").read()?.parse())
         .collect()
 }
 
@@ -63,10 +56,7 @@ fn machine(sh: &Shell) -> Result<String> {
     let cpu = cpu_model(&cpu_info).unwrap_or(consts::ARCH);
     let cores = thread::available_parallelism()?;
     let rustc = cmd!(sh, "rustc --version").read()?;
-    Ok(format!(
-        "Measured on {cpu}, {cores} cores, {}, {rustc}.",
-        consts::OS
-    ))
+    Ok(format!("Measured on {cpu}, {cores} cores, {}, {rustc}.", consts::OS))
 }
 
 /// The first `model name` of `/proc/cpuinfo`; some architectures have none.
@@ -92,10 +82,7 @@ fn megabytes(bytes: u64) -> String {
 fn table_rows(output: &str) -> impl Iterator<Item = &str> {
     let is_head =
         |line: &str| line.starts_with("| figure") || line.starts_with("|-") || line.starts_with("| -");
-    output
-        .lines()
-        .map(str::trim)
-        .filter(move |line| line.starts_with('|') && !is_head(line))
+    output.lines().map(str::trim).filter(move |line| line.starts_with('|') && !is_head(line))
 }
 
 #[cfg(test)]
@@ -124,9 +111,6 @@ mod tests {
     #[test]
     fn only_the_rows_of_a_bench_are_passed_on() {
         let output = "running\n\n| figure | target | measured |\n|---|---|---|\n| a | < 1 ms | 0.5 ms |\n";
-        assert_eq!(
-            table_rows(output).collect::<Vec<_>>(),
-            ["| a | < 1 ms | 0.5 ms |"]
-        );
+        assert_eq!(table_rows(output).collect::<Vec<_>>(), ["| a | < 1 ms | 0.5 ms |"]);
     }
 }

@@ -24,31 +24,12 @@ const FORBIDDEN: &[Forbidden] = &[
     Forbidden {
         package: "mcp-deploy-core",
         features: ALL_FEATURES,
-        crates: &[
-            "actix-web",
-            "aws-lc-rs",
-            "bollard",
-            "kube",
-            "native-tls",
-            "openssl-sys",
-        ],
+        crates: &["actix-web", "aws-lc-rs", "bollard", "kube", "native-tls", "openssl-sys"],
     },
     // Only the conformance suite may bring clap: its runner, libtest-mimic, is made of it.
-    Forbidden {
-        package: "mcp-deploy-core",
-        features: "--features=mockall,probe",
-        crates: &["clap"],
-    },
-    Forbidden {
-        package: "mcp-deploy-cli",
-        features: "--no-default-features",
-        crates: &["mcp-deploy-mock"],
-    },
-    Forbidden {
-        package: "mcp-deploy-cli",
-        features: ALL_FEATURES,
-        crates: &["aws-lc-rs", "openssl-sys"],
-    },
+    Forbidden { package: "mcp-deploy-core", features: "--features=mockall,probe", crates: &["clap"] },
+    Forbidden { package: "mcp-deploy-cli", features: "--no-default-features", crates: &["mcp-deploy-mock"] },
+    Forbidden { package: "mcp-deploy-cli", features: ALL_FEATURES, crates: &["aws-lc-rs", "openssl-sys"] },
 ];
 
 const ALL_FEATURES: &str = "--all-features";
@@ -64,45 +45,25 @@ struct Forbidden {
 /// Checks every table and reports all violations at once.
 pub(crate) fn check(sh: &Shell, workspace: &Workspace) -> Result<()> {
     let mut violations = naming_violations(workspace, NAMED_ONLY_BY);
-    for Forbidden {
-        package,
-        features,
-        crates,
-    } in FORBIDDEN
-    {
-        violations.extend(tree_violations(
-            package,
-            features,
-            crates,
-            &tree(sh, package, features)?,
-        ));
+    for Forbidden { package, features, crates } in FORBIDDEN {
+        violations.extend(tree_violations(package, features, crates, &tree(sh, package, features)?));
     }
     for backend in BACKENDS {
         let tree = tree(sh, backend, ALL_FEATURES)?;
-        violations.extend(tree_violations(
-            backend,
-            ALL_FEATURES,
-            &strangers_of(backend),
-            &tree,
-        ));
+        violations.extend(tree_violations(backend, ALL_FEATURES, &strangers_of(backend), &tree));
     }
 
     if violations.is_empty() {
         return Ok(());
     }
-    bail!(
-        "a boundary between the crates is broken:\n  {}",
-        violations.join("\n  ")
-    );
+    bail!("a boundary between the crates is broken:\n  {}", violations.join("\n  "));
 }
 
 /// Everything that a build of `package` contains, on whatever platform, as `cargo tree` prints it.
 fn tree(sh: &Shell, package: &str, features: &str) -> Result<String> {
     let format = "{p}";
-    let tree = cmd!(
-        sh,
-        "cargo tree -p {package} {features} -e normal --target all --prefix none --format {format}"
-    );
+    let tree =
+        cmd!(sh, "cargo tree -p {package} {features} -e normal --target all --prefix none --format {format}");
     Ok(tree.read()?)
 }
 
@@ -138,19 +99,12 @@ fn tree_violations(package: &str, features: &str, forbidden: &[&str], tree: &str
 
 /// The names in the output of `cargo tree --prefix none --format {p}`.
 fn packages_in(tree: &str) -> BTreeSet<&str> {
-    tree.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect()
+    tree.lines().filter_map(|line| line.split_whitespace().next()).collect()
 }
 
 /// What `backend` must not know: every other backend, and the programs.
 fn strangers_of(backend: &str) -> Vec<&'static str> {
-    BACKENDS
-        .iter()
-        .chain(PROGRAMS)
-        .copied()
-        .filter(|package| *package != backend)
-        .collect()
+    BACKENDS.iter().chain(PROGRAMS).copied().filter(|package| *package != backend).collect()
 }
 
 #[cfg(test)]
@@ -170,16 +124,7 @@ tokio v1.54.0 (*)
     #[test]
     fn a_tree_is_read_as_the_names_of_its_packages() {
         let names: Vec<&str> = packages_in(TREE).into_iter().collect();
-        assert_eq!(
-            names,
-            [
-                "async-trait",
-                "clap_lex",
-                "mcp-deploy-core",
-                "pin-project-lite",
-                "tokio"
-            ]
-        );
+        assert_eq!(names, ["async-trait", "clap_lex", "mcp-deploy-core", "pin-project-lite", "tokio"]);
     }
 
     #[test]

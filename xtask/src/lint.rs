@@ -31,21 +31,14 @@ pub(crate) enum Step {
 
 /// Runs the steps in `only`, or all of them when it is empty.
 pub(crate) fn run(sh: &Shell, only: &[Step]) -> Result<()> {
-    let steps = if only.is_empty() {
-        Step::value_variants()
-    } else {
-        only
-    };
+    let steps = if only.is_empty() { Step::value_variants() } else { only };
     let workspace = Workspace::load(sh)?;
     let mut report = Report::default();
     for step in steps {
         match step {
             Step::Fmt => report.step("fmt", || run_command(&cmd!(sh, "cargo fmt --all --check"))),
             Step::Clippy => report.step("clippy", || {
-                run_command(&cmd!(
-                    sh,
-                    "cargo clippy --workspace --all-targets --all-features -- -D warnings"
-                ))
+                run_command(&cmd!(sh, "cargo clippy --workspace --all-targets --all-features -- -D warnings"))
             }),
             Step::ClippyDefault => report.step("clippy-default", || {
                 run_command(&cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings"))
@@ -53,16 +46,12 @@ pub(crate) fn run(sh: &Shell, only: &[Step]) -> Result<()> {
             Step::Alone => {
                 for package in &workspace.packages {
                     let name = &package.name;
-                    report.step(format!("alone {name}"), || {
-                        run_command(&cmd!(sh, "cargo check -p {name}"))
-                    });
+                    report.step(format!("alone {name}"), || run_command(&cmd!(sh, "cargo check -p {name}")));
                 }
             }
             Step::FeaturePowerset => {
                 for program in invariants::PROGRAMS {
-                    report.step(format!("feature-powerset {program}"), || {
-                        feature_powerset(sh, program)
-                    });
+                    report.step(format!("feature-powerset {program}"), || feature_powerset(sh, program));
                 }
             }
             Step::Invariants => report.step("invariants", || invariants::check(sh, &workspace)),

@@ -1,9 +1,5 @@
 //! `cargo xtask`: the project's own commands, the same for a developer and for CI.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the output of a command line program"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a command line program")]
 
 mod bench;
 mod invariants;
@@ -20,11 +16,7 @@ use clap::{Parser, Subcommand};
 use xshell::Shell;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "xtask",
-    bin_name = "cargo xtask",
-    about = "The project's own commands"
-)]
+#[command(name = "xtask", bin_name = "cargo xtask", about = "The project's own commands")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -29,13 +29,9 @@ impl FromStr for Measurement {
     type Err = Error;
 
     fn from_str(line: &str) -> Result<Self> {
-        let (nanoseconds, bytes) = line
-            .split_once(' ')
-            .with_context(|| format!("no measurement: `{line}`"))?;
-        Ok(Self {
-            wall: Duration::from_nanos(nanoseconds.parse()?),
-            peak_memory_bytes: bytes.parse()?,
-        })
+        let (nanoseconds, bytes) =
+            line.split_once(' ').with_context(|| format!("no measurement: `{line}`"))?;
+        Ok(Self { wall: Duration::from_nanos(nanoseconds.parse()?), peak_memory_bytes: bytes.parse()? })
     }
 }
 
@@ -69,10 +65,7 @@ fn measure(command_line: &[OsString]) -> Result<Measurement> {
     // `ru_maxrss` is in bytes on Apple's systems and in KiB elsewhere.
     let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
     let max_rss = u64::try_from(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss())?;
-    Ok(Measurement {
-        wall,
-        peak_memory_bytes: max_rss * unit,
-    })
+    Ok(Measurement { wall, peak_memory_bytes: max_rss * unit })
 }
 
 #[cfg(not(unix))]
@@ -86,15 +79,9 @@ mod tests {
 
     #[test]
     fn a_measurement_is_read_back_as_it_was_written() {
-        let measurement = Measurement {
-            wall: Duration::from_micros(1500),
-            peak_memory_bytes: 4096,
-        };
+        let measurement = Measurement { wall: Duration::from_micros(1500), peak_memory_bytes: 4096 };
         assert_eq!(measurement.to_string(), "1500000 4096");
-        assert_eq!(
-            measurement.to_string().parse::<Measurement>().unwrap(),
-            measurement
-        );
+        assert_eq!(measurement.to_string().parse::<Measurement>().unwrap(), measurement);
         assert!("1500000".parse::<Measurement>().is_err());
     }
 }

@@ -24,57 +24,33 @@ impl Report {
         eprintln!("== {step}");
         let started = Instant::now();
         let error = run().err();
-        self.outcomes.push(Outcome {
-            step,
-            elapsed: started.elapsed(),
-            error,
-        });
+        self.outcomes.push(Outcome { step, elapsed: started.elapsed(), error });
     }
 
     /// Prints the table and, when a step failed, returns an error that names every such step.
     pub(crate) fn finish(self) -> Result<()> {
         eprint!("\n{}", table(&self.outcomes));
-        let failed: Vec<&Outcome> = self
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.error.is_some())
-            .collect();
+        let failed: Vec<&Outcome> = self.outcomes.iter().filter(|outcome| outcome.error.is_some()).collect();
         if failed.is_empty() {
             return Ok(());
         }
 
         eprintln!();
         for Outcome { step, error, .. } in &failed {
-            eprintln!(
-                "{step}: {:#}",
-                error.as_ref().expect("only failed steps are left")
-            );
+            eprintln!("{step}: {:#}", error.as_ref().expect("only failed steps are left"));
         }
         let names: Vec<&str> = failed.iter().map(|outcome| outcome.step.as_str()).collect();
-        bail!(
-            "{} of {} steps failed: {}",
-            failed.len(),
-            self.outcomes.len(),
-            names.join(", ")
-        );
+        bail!("{} of {} steps failed: {}", failed.len(), self.outcomes.len(), names.join(", "));
     }
 }
 
 fn table(outcomes: &[Outcome]) -> String {
-    let width = outcomes
-        .iter()
-        .map(|outcome| outcome.step.len())
-        .max()
-        .unwrap_or(0);
+    let width = outcomes.iter().map(|outcome| outcome.step.len()).max().unwrap_or(0);
     let mut table = String::new();
     for Outcome { step, elapsed, error } in outcomes {
         let result = if error.is_some() { "FAILED" } else { "ok" };
-        writeln!(
-            table,
-            "{step:<width$}  {:>7.1} s  {result}",
-            elapsed.as_secs_f64()
-        )
-        .expect("writing to a String does not fail");
+        writeln!(table, "{step:<width$}  {:>7.1} s  {result}", elapsed.as_secs_f64())
+            .expect("writing to a String does not fail");
     }
     table
 }
@@ -88,21 +64,14 @@ mod tests {
     #[test]
     fn the_table_shows_the_seconds_and_the_result_of_every_step() {
         let outcomes = [
-            Outcome {
-                step: "fmt".to_owned(),
-                elapsed: Duration::from_millis(420),
-                error: None,
-            },
+            Outcome { step: "fmt".to_owned(), elapsed: Duration::from_millis(420), error: None },
             Outcome {
                 step: "clippy".to_owned(),
                 elapsed: Duration::from_secs(61),
                 error: Some(anyhow!("a warning")),
             },
         ];
-        assert_eq!(
-            table(&outcomes),
-            "fmt         0.4 s  ok\nclippy     61.0 s  FAILED\n"
-        );
+        assert_eq!(table(&outcomes), "fmt         0.4 s  ok\nclippy     61.0 s  FAILED\n");
     }
 
     #[test]

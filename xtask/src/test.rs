@@ -10,18 +10,10 @@ pub(crate) fn run(sh: &Shell, arguments: &[String]) -> Result<()> {
     let mut report = Report::default();
     report.step("tests", || {
         let targets = ["--lib", "--bins", "--tests", "--examples"];
-        Ok(cmd!(
-            sh,
-            "cargo test --workspace --all-features {targets...} -- {arguments...}"
-        )
-        .run()?)
+        Ok(cmd!(sh, "cargo test --workspace --all-features {targets...} -- {arguments...}").run()?)
     });
     report.step("doctests", || {
-        Ok(cmd!(
-            sh,
-            "cargo test --doc --workspace --all-features -- {arguments...}"
-        )
-        .run()?)
+        Ok(cmd!(sh, "cargo test --doc --workspace --all-features -- {arguments...}").run()?)
     });
     report.finish()
 }

@@ -6,10 +6,7 @@ use crate::Template;
 
 const TEXTS: [(&str, &str); 2] = [
     ("demo", include_str!("../../templates/demo/template.json")),
-    (
-        "file-server",
-        include_str!("../../templates/file-server/template.json"),
-    ),
+    ("file-server", include_str!("../../templates/file-server/template.json")),
 ];
 
 static TEMPLATES: LazyLock<Vec<Arc<Template>>> = LazyLock::new(|| {
@@ -31,16 +28,10 @@ mod tests {
     #[test]
     fn every_built_in_template_is_good_and_described() {
         for template in templates() {
-            assert!(
-                template.warnings.is_empty(),
-                "{}: {}",
-                template.id,
-                template.warnings
-            );
+            assert!(template.warnings.is_empty(), "{}: {}", template.id, template.warnings);
             assert!(!template.tools.is_empty(), "{}", template.id);
-            let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("templates")
-                .join(template.id.as_str());
+            let directory =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(template.id.as_str());
             for file in ["README.md", "Dockerfile"] {
                 assert!(directory.join(file).is_file(), "{} has no {file}", template.id);
             }

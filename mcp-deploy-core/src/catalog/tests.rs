@@ -12,11 +12,8 @@ fn yaml(name: &str) -> String {
 /// The templates that are not built in, as `id name`.
 fn ours(catalog: &Catalog) -> Vec<String> {
     let templates = catalog.list().templates;
-    let ours = templates
-        .values()
-        .filter(|template| template.author.is_none() && template.category.is_none());
-    ours.map(|template| format!("{} {}", template.id, template.name))
-        .collect()
+    let ours = templates.values().filter(|template| template.author.is_none() && template.category.is_none());
+    ours.map(|template| format!("{} {}", template.id, template.name)).collect()
 }
 
 #[test]
@@ -68,13 +65,7 @@ fn a_broken_template_is_reported_beside_the_good_ones() {
 fn a_template_of_ones_own_wins_over_a_built_in_one() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), "demo", &yaml("Mine"));
-    assert_eq!(
-        Catalog::new([directory.path().to_owned()])
-            .get("demo")
-            .unwrap()
-            .name,
-        "Mine"
-    );
+    assert_eq!(Catalog::new([directory.path().to_owned()]).get("demo").unwrap().name, "Mine");
 }
 
 #[test]
@@ -89,10 +80,7 @@ fn a_template_is_loaded_from_a_file_or_its_directory() {
     write(directory.path(), "alpha", &yaml("One"));
     let home = directory.path().join("alpha");
     assert_eq!(Catalog::load(&home).unwrap().id.as_str(), "alpha");
-    assert_eq!(
-        Catalog::load(&home.join("template.yaml")).unwrap().id.as_str(),
-        "alpha"
-    );
+    assert_eq!(Catalog::load(&home.join("template.yaml")).unwrap().id.as_str(), "alpha");
     let complaint = |path: &Path| {
         let error = Catalog::load(path).unwrap_err().to_string();
         error.replace(&directory.path().display().to_string(), "DIR")

@@ -18,33 +18,19 @@ pub async fn deploy_then_get_agree(fixture: &dyn Fixture) -> CaseResult {
     let spec = site.spec(Behaviour::Well, Request::default())?;
     let Deployed { deployment, change } = site.deploy(&spec).await?;
     ensure!(change == Change::Created, "the first deploy says {change:?}");
-    ensure!(
-        deployment.status == Status::Running && deployment.ready,
-        "it is {}",
-        deployment.status
-    );
+    ensure!(deployment.status == Status::Running && deployment.ready, "it is {}", deployment.status);
     ensure!(deployment.mcp.is_some(), "nobody asked the server");
     let got = site.backend.get(&spec.name).await?;
-    ensure!(
-        got.name == spec.name && got.template_id == spec.template.id,
-        "get reports another deployment"
-    );
+    ensure!(got.name == spec.name && got.template_id == spec.template.id, "get reports another deployment");
     ensure!(got.image == spec.image, "the image is `{}`", got.image);
-    ensure!(
-        got.backend == site.backend.name(),
-        "the backend is `{}`",
-        got.backend
-    );
+    ensure!(got.backend == site.backend.name(), "the backend is `{}`", got.backend);
     ensure!(
         got.endpoint == deployment.endpoint,
         "the endpoint is {:?}, then {:?}",
         deployment.endpoint,
         got.endpoint
     );
-    ensure!(
-        instance_ids(&got) == instance_ids(&deployment),
-        "the instances differ"
-    );
+    ensure!(instance_ids(&got) == instance_ids(&deployment), "the instances differ");
     ensure!(got.revision == 1, "the first revision is {}", got.revision);
     site.remove(&spec.name).await
 }
@@ -53,21 +39,12 @@ pub async fn deploy_then_get_agree(fixture: &dyn Fixture) -> CaseResult {
 pub async fn deploying_the_same_spec_twice_changes_nothing(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let (spec, before) = site.deployed(Behaviour::Well).await?;
-    let Deployed {
-        deployment: after,
-        change,
-    } = site.deploy(&spec).await?;
+    let Deployed { deployment: after, change } = site.deploy(&spec).await?;
     ensure!(change == Change::Unchanged, "the second deploy says {change:?}");
-    ensure!(
-        instance_ids(&before) == instance_ids(&after),
-        "the instances were replaced"
-    );
+    ensure!(instance_ids(&before) == instance_ids(&after), "the instances were replaced");
     ensure!(before.revision == after.revision, "there is a new revision");
     ensure!(
-        after
-            .instances
-            .iter()
-            .all(|instance| instance.restarts.unwrap_or(0) == 0),
+        after.instances.iter().all(|instance| instance.restarts.unwrap_or(0) == 0),
         "an instance was restarted"
     );
     site.remove(&spec.name).await
@@ -79,27 +56,13 @@ pub async fn a_changed_spec_updates_in_place_and_keeps_name_and_address(fixture:
     let (spec, before) = site.deployed(Behaviour::EchoesEnvironment).await?;
     let request = Request::default().name(spec.name.as_str()).env("ADDED", "yes");
     let changed = site.spec(Behaviour::EchoesEnvironment, request)?;
-    let Deployed {
-        deployment: after,
-        change,
-    } = site.deploy(&changed).await?;
+    let Deployed { deployment: after, change } = site.deploy(&changed).await?;
     ensure!(change == Change::Updated, "the update says {change:?}");
-    ensure!(
-        after.revision == before.revision + 1,
-        "the revision is {}",
-        after.revision
-    );
-    ensure!(
-        after.endpoint == before.endpoint,
-        "the endpoint moved to {:?}",
-        after.endpoint
-    );
+    ensure!(after.revision == before.revision + 1, "the revision is {}", after.revision);
+    ensure!(after.endpoint == before.endpoint, "the endpoint moved to {:?}", after.endpoint);
     ensure!(after.created_at == before.created_at, "it was made anew");
     ensure!(
-        site.environment(&spec.name)
-            .await?
-            .get("ADDED")
-            .is_some_and(|value| value == "yes"),
+        site.environment(&spec.name).await?.get("ADDED").is_some_and(|value| value == "yes"),
         "ADDED did not arrive"
     );
     site.remove(&spec.name).await
@@ -109,19 +72,10 @@ pub async fn a_changed_spec_updates_in_place_and_keeps_name_and_address(fixture:
 pub async fn a_dry_run_leaves_no_trace(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let spec = site.spec(Behaviour::Well, Request::default())?;
-    let dry_run = Deploy {
-        dry_run: true,
-        ..site.options()
-    };
+    let dry_run = Deploy { dry_run: true, ..site.options() };
     let Deployed { deployment, change } = site.manager.deploy(&spec, &dry_run).await?;
-    ensure!(
-        deployment.name == spec.name && change == Change::Created,
-        "the dry run says {change:?}"
-    );
-    ensure!(
-        is_not_found(&site.backend.get(&spec.name).await),
-        "there is a deployment"
-    );
+    ensure!(deployment.name == spec.name && change == Change::Created, "the dry run says {change:?}");
+    ensure!(is_not_found(&site.backend.get(&spec.name).await), "there is a deployment");
     let objects = fixture.objects(&spec.name).await?;
     ensure!(objects.is_empty(), "the dry run made {}", objects.join(", "));
     Ok(())
@@ -131,40 +85,27 @@ pub async fn a_dry_run_leaves_no_trace(fixture: &dyn Fixture) -> CaseResult {
 pub async fn a_foreign_object_is_a_conflict_and_stays_untouched(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let spec = site.spec(Behaviour::Well, Request::default())?;
-    fixture.plant_foreign(&spec.name).await?;
+    let others = fixture.others().ok_or("nobody else has objects there")?;
+    others.plant(&spec.name).await?;
     let outcome = site.backend.deploy(&spec, DeployOptions::default()).await;
     let listed = site.backend.list(&Selector::named(&spec.name)).await?;
     let got = site.backend.get(&spec.name).await;
-    let deleted = site
-        .backend
-        .delete(&spec.name, crate::DeleteOptions { volumes: true })
-        .await;
+    let deleted = site.backend.delete(&spec.name, crate::DeleteOptions { volumes: true }).await;
     // An error where it is not as it was.
-    fixture.remove_foreign(&spec.name).await?;
-    ensure!(
-        matches!(outcome, Err(Error::Conflict { .. })),
-        "deploy over a foreign object says {outcome:?}"
-    );
+    others.remove(&spec.name).await?;
+    ensure!(matches!(outcome, Err(Error::Conflict { .. })), "deploy over a foreign object says {outcome:?}");
     ensure!(listed.is_empty(), "a foreign object is listed");
-    ensure!(
-        is_not_found(&got) && is_not_found(&deleted),
-        "a foreign object is ours: {got:?}, {deleted:?}"
-    );
+    ensure!(is_not_found(&got) && is_not_found(&deleted), "a foreign object is ours: {got:?}, {deleted:?}");
     let objects = fixture.objects(&spec.name).await?;
-    ensure!(
-        objects.is_empty(),
-        "the refused deploy left {}",
-        objects.join(", ")
-    );
+    ensure!(objects.is_empty(), "the refused deploy left {}", objects.join(", "));
     Ok(())
 }
 
 /// Many names at once.
 pub async fn twenty_deploys_of_different_names_all_succeed(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
-    let specs: Vec<_> = (0..CROWD)
-        .map(|_| site.spec(Behaviour::Well, Request::default()))
-        .collect::<Result<_, _>>()?;
+    let specs: Vec<_> =
+        (0..CROWD).map(|_| site.spec(Behaviour::Well, Request::default())).collect::<Result<_, _>>()?;
     for outcome in join_all(specs.iter().map(|spec| site.deploy(spec))).await {
         outcome?;
     }
@@ -182,16 +123,8 @@ pub async fn twenty_deploys_of_one_spec_all_succeed(fixture: &dyn Fixture) -> Ca
         outcome?;
     }
     let deployment = site.backend.get(&spec.name).await?;
-    ensure!(
-        deployment.instances.len() == 1,
-        "there are {} instances",
-        deployment.instances.len()
-    );
-    ensure!(
-        deployment.revision == 1,
-        "there are {} revisions",
-        deployment.revision
-    );
+    ensure!(deployment.instances.len() == 1, "there are {} instances", deployment.instances.len());
+    ensure!(deployment.revision == 1, "there are {} revisions", deployment.revision);
     site.remove(&spec.name).await
 }
 
@@ -202,24 +135,14 @@ pub async fn twenty_deploys_of_one_name_leave_one_whole_spec(fixture: &dyn Fixtu
     let specs: Vec<_> = (0..CROWD)
         .map(|number| {
             let number = number.to_string();
-            let request = Request::default()
-                .name(name.as_str())
-                .env("FIRST", &*number)
-                .env("SECOND_TOKEN", &*number);
+            let request =
+                Request::default().name(name.as_str()).env("FIRST", &*number).env("SECOND_TOKEN", &*number);
             site.spec(Behaviour::EchoesEnvironment, request)
         })
         .collect::<Result<_, _>>()?;
-    let outcomes = join_all(
-        specs
-            .iter()
-            .map(|spec| site.backend.deploy(spec, DeployOptions::default())),
-    )
-    .await;
-    ensure!(
-        outcomes.iter().any(Result::is_ok),
-        "all failed: {:?}",
-        outcomes.first()
-    );
+    let outcomes =
+        join_all(specs.iter().map(|spec| site.backend.deploy(spec, DeployOptions::default()))).await;
+    ensure!(outcomes.iter().any(Result::is_ok), "all failed: {:?}", outcomes.first());
     site.manager.wait(None, &name, fixture.patience()).await?;
     let environment = site.environment(&name).await?;
     let (first, second) = (environment.get("FIRST"), environment.get("SECOND_TOKEN"));
@@ -237,17 +160,11 @@ pub async fn a_deploy_whose_future_is_dropped_can_be_removed(fixture: &dyn Fixtu
             Ok(()) => {}
             // Dropped before the platform was told.
             Err(error)
-                if error
-                    .downcast_ref()
-                    .is_some_and(|error| matches!(error, Error::NotFound { .. })) => {}
+                if error.downcast_ref().is_some_and(|error| matches!(error, Error::NotFound { .. })) => {}
             Err(error) => return Err(error),
         }
         let objects = fixture.objects(&spec.name).await?;
-        ensure!(
-            objects.is_empty(),
-            "dropped after {millis} ms it left {}",
-            objects.join(", ")
-        );
+        ensure!(objects.is_empty(), "dropped after {millis} ms it left {}", objects.join(", "));
     }
     Ok(())
 }
@@ -267,10 +184,6 @@ pub async fn a_part_that_cannot_be_enforced_is_unsupported_at_once(fixture: &dyn
     };
     ensure!(feature.contains("replicas"), "the feature is `{feature}`");
     let objects = fixture.objects(&spec.name).await?;
-    ensure!(
-        objects.is_empty(),
-        "the refused deploy made {}",
-        objects.join(", ")
-    );
+    ensure!(objects.is_empty(), "the refused deploy made {}", objects.join(", "));
     Ok(())
 }

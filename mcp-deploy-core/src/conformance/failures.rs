@@ -10,17 +10,11 @@ use crate::{BoxError, Deploy, Error, Failure, FailureReason, Recovery, Request, 
 async fn failure_of(site: &Site<'_>, behaviour: Behaviour) -> Result<Failure, BoxError> {
     let spec = site.spec(behaviour, Request::default())?;
     let outcome = site.deploy(&spec).await;
-    let Err(Error::Failed {
-        failure, recovery, ..
-    }) = outcome
-    else {
+    let Err(Error::Failed { failure, recovery, .. }) = outcome else {
         return Err(format!("deploy ended with {outcome:?}").into());
     };
     ensure!(recovery.is_none(), "a first deploy has nothing to go back to");
-    ensure!(
-        !failure.message.is_empty() && failure.hint.is_some(),
-        "the failure says nothing: {failure:?}"
-    );
+    ensure!(!failure.message.is_empty() && failure.hint.is_some(), "the failure says nothing: {failure:?}");
     site.remove(&spec.name).await?;
     Ok(*failure)
 }
@@ -28,16 +22,8 @@ async fn failure_of(site: &Site<'_>, behaviour: Behaviour) -> Result<Failure, Bo
 /// A crash comes with its exit code and the last lines.
 pub async fn a_crash_is_failed_with_exit_code_and_last_lines(fixture: &dyn Fixture) -> CaseResult {
     let failure = failure_of(&Site::new(fixture), Behaviour::Crashes(42)).await?;
-    ensure!(
-        failure.reason == FailureReason::CrashLoop,
-        "the reason is {}",
-        failure.reason
-    );
-    ensure!(
-        failure.exit_code == Some(42),
-        "the exit code is {:?}",
-        failure.exit_code
-    );
+    ensure!(failure.reason == FailureReason::CrashLoop, "the reason is {}", failure.reason);
+    ensure!(failure.exit_code == Some(42), "the exit code is {:?}", failure.exit_code);
     ensure!(
         failure.log_tail.iter().any(|line| line.contains("told to crash")),
         "the last lines are {:?}",
@@ -63,27 +49,15 @@ pub async fn a_bad_image_is_failed_with_its_reason(fixture: &dyn Fixture) -> Cas
 /// What answers and is no MCP server is not taken for one.
 pub async fn a_server_that_is_no_mcp_server_is_not_mcp(fixture: &dyn Fixture) -> CaseResult {
     let failure = failure_of(&Site::new(fixture), Behaviour::NotMcp).await?;
-    ensure!(
-        failure.reason == FailureReason::NotMcp,
-        "the reason is {}",
-        failure.reason
-    );
+    ensure!(failure.reason == FailureReason::NotMcp, "the reason is {}", failure.reason);
     Ok(())
 }
 
 /// An image that only speaks stdio ends at once, and is called what it is.
 pub async fn a_stdio_image_is_called_what_it_is(fixture: &dyn Fixture) -> CaseResult {
     let failure = failure_of(&Site::new(fixture), Behaviour::Stdio).await?;
-    ensure!(
-        failure.reason == FailureReason::StdioImage,
-        "the reason is {}",
-        failure.reason
-    );
-    ensure!(
-        failure.exit_code == Some(0),
-        "the exit code is {:?}",
-        failure.exit_code
-    );
+    ensure!(failure.reason == FailureReason::StdioImage, "the reason is {}", failure.reason);
+    ensure!(failure.exit_code == Some(0), "the exit code is {:?}", failure.exit_code);
     Ok(())
 }
 
@@ -100,16 +74,7 @@ pub async fn a_server_that_never_listens_is_a_timeout(fixture: &dyn Fixture) -> 
     let site = Site::new(fixture);
     let spec = site.spec(Behaviour::NeverListens, Request::default())?;
     let wait = Some(Duration::from_secs(3));
-    let outcome = site
-        .manager
-        .deploy(
-            &spec,
-            &Deploy {
-                wait,
-                ..site.options()
-            },
-        )
-        .await;
+    let outcome = site.manager.deploy(&spec, &Deploy { wait, ..site.options() }).await;
     let waited_in_vain = match &outcome {
         Err(Error::Timeout { last_seen, .. }) => last_seen.is_some(),
         Err(Error::Failed { failure, .. }) => failure.reason == FailureReason::Unhealthy,
@@ -122,33 +87,18 @@ pub async fn a_server_that_never_listens_is_a_timeout(fixture: &dyn Fixture) -> 
 /// An update that does not work is undone, and the error says both.
 pub async fn a_failed_update_goes_back_and_says_why(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
-    let request = Request::default()
-        .env("GENERATION", "1")
-        .env("API_TOKEN", "first");
+    let request = Request::default().env("GENERATION", "1").env("API_TOKEN", "first");
     let good = site.spec(Behaviour::EchoesEnvironment, request)?;
     let before = site.deploy(&good).await?.deployment;
     let bad = site.spec(Behaviour::Crashes(7), Request::default().name(good.name.as_str()))?;
     let outcome = site.deploy(&bad).await;
-    let Err(Error::Failed {
-        failure, recovery, ..
-    }) = &outcome
-    else {
+    let Err(Error::Failed { failure, recovery, .. }) = &outcome else {
         return Err(format!("the update ended with {outcome:?}").into());
     };
-    ensure!(
-        failure.exit_code == Some(7),
-        "the failure is not that of the update: {failure:?}"
-    );
-    ensure!(
-        *recovery == Some(Recovery::Restored),
-        "it went back: {recovery:?}"
-    );
+    ensure!(failure.exit_code == Some(7), "the failure is not that of the update: {failure:?}");
+    ensure!(*recovery == Some(Recovery::Restored), "it went back: {recovery:?}");
     let after = site.backend.get(&good.name).await?;
-    ensure!(
-        after.status == Status::Running && after.endpoint == before.endpoint,
-        "it is {}",
-        after.status
-    );
+    ensure!(after.status == Status::Running && after.endpoint == before.endpoint, "it is {}", after.status);
     let environment = site.environment(&good.name).await?;
     ensure!(
         environment.get("API_TOKEN").is_some_and(|value| value == "first"),
@@ -166,13 +116,7 @@ pub async fn a_failed_update_of_a_stopped_deployment_leaves_it_stopped(fixture: 
     let bad = site.spec(Behaviour::Crashes(7), Request::default().name(good.name.as_str()))?;
     let outcome = site.deploy(&bad).await;
     ensure!(
-        matches!(
-            outcome,
-            Err(Error::Failed {
-                recovery: Some(Recovery::Restored),
-                ..
-            })
-        ),
+        matches!(outcome, Err(Error::Failed { recovery: Some(Recovery::Restored), .. })),
         "it ended with {outcome:?}"
     );
     let after = site.backend.get(&good.name).await?;

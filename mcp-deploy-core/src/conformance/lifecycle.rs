@@ -24,15 +24,9 @@ pub async fn delete_removes_everything_but_named_volumes(fixture: &dyn Fixture) 
     }
     site.deploy(&spec).await?;
     site.backend.delete(&spec.name, DeleteOptions::default()).await?;
-    ensure!(
-        is_not_found(&site.backend.get(&spec.name).await),
-        "it is still there"
-    );
-    let (volumes, others): (Vec<_>, Vec<_>) = fixture
-        .objects(&spec.name)
-        .await?
-        .into_iter()
-        .partition(|object| object.starts_with("volume/"));
+    ensure!(is_not_found(&site.backend.get(&spec.name).await), "it is still there");
+    let (volumes, others): (Vec<_>, Vec<_>) =
+        fixture.objects(&spec.name).await?.into_iter().partition(|object| object.starts_with("volume/"));
     ensure!(others.is_empty(), "delete left {}", others.join(", "));
     ensure!(volumes.len() == spec.volumes.len(), "the volumes are {volumes:?}");
     fixture.remove_volumes(&spec.name).await?;
@@ -48,10 +42,7 @@ pub async fn a_failing_deployment_can_be_deleted(fixture: &dyn Fixture) -> CaseR
     let outcome = site.deploy(&spec).await;
     ensure!(outcome.is_err(), "a crashing server was deployed");
     let deployment = site.backend.get(&spec.name).await?;
-    ensure!(
-        deployment.failure.is_some(),
-        "the failed first deploy did not stay for a look"
-    );
+    ensure!(deployment.failure.is_some(), "the failed first deploy did not stay for a look");
     site.remove(&spec.name).await
 }
 
@@ -61,20 +52,12 @@ pub async fn scale_to_zero_keeps_it_and_back_restores_it(fixture: &dyn Fixture) 
     let (spec, before) = site.deployed(Behaviour::Well).await?;
     site.backend.scale(&spec.name, 0).await?;
     let stopped = site.manager.wait(None, &spec.name, fixture.patience()).await?;
-    ensure!(
-        stopped.status == Status::Stopped && !stopped.ready,
-        "it is {}",
-        stopped.status
-    );
+    ensure!(stopped.status == Status::Stopped && !stopped.ready, "it is {}", stopped.status);
     ensure!(stopped.revision == before.revision, "stopping made a revision");
     site.backend.scale(&spec.name, 1).await?;
     let back = site.manager.wait(None, &spec.name, fixture.patience()).await?;
     ensure!(back.ready && back.mcp.is_some(), "it is {}", back.status);
-    ensure!(
-        back.endpoint == before.endpoint,
-        "the endpoint moved to {:?}",
-        back.endpoint
-    );
+    ensure!(back.endpoint == before.endpoint, "the endpoint moved to {:?}", back.endpoint);
     ensure!(back.revision == before.revision, "starting made a revision");
     site.remove(&spec.name).await
 }
@@ -96,11 +79,7 @@ pub async fn scale_to_three_and_back_to_one(fixture: &dyn Fixture) -> CaseResult
     for replicas in [3, 1] {
         site.backend.scale(&spec.name, replicas).await?;
         let scaled = site.manager.wait(None, &spec.name, fixture.patience()).await?;
-        ensure!(
-            scaled.replicas.ready == replicas,
-            "{} of {replicas} are ready",
-            scaled.replicas.ready
-        );
+        ensure!(scaled.replicas.ready == replicas, "{} of {replicas} are ready", scaled.replicas.ready);
     }
     site.remove(&spec.name).await
 }
@@ -112,15 +91,8 @@ pub async fn restart_gives_new_instances_and_the_same_address(fixture: &dyn Fixt
     site.backend.restart(&spec.name).await?;
     let after = site.manager.wait(None, &spec.name, fixture.patience()).await?;
     let old = instance_ids(&before);
-    ensure!(
-        !instance_ids(&after).iter().any(|id| old.contains(id)),
-        "an instance is still there"
-    );
-    ensure!(
-        after.endpoint == before.endpoint,
-        "the endpoint moved to {:?}",
-        after.endpoint
-    );
+    ensure!(!instance_ids(&after).iter().any(|id| old.contains(id)), "an instance is still there");
+    ensure!(after.endpoint == before.endpoint, "the endpoint moved to {:?}", after.endpoint);
     site.remove(&spec.name).await
 }
 
@@ -128,19 +100,10 @@ pub async fn restart_gives_new_instances_and_the_same_address(fixture: &dyn Fixt
 pub async fn sigterm_reaches_the_server_before_it_is_killed(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let (spec, _) = site.deployed(Behaviour::Well).await?;
-    let mut lines = site.backend.logs(
-        &spec.name,
-        LogOptions {
-            follow: true,
-            ..LogOptions::default()
-        },
-    );
+    let mut lines = site.backend.logs(&spec.name, LogOptions { follow: true, ..LogOptions::default() });
     // The follow stands before the server is told to stop.
     let first = timeout(fixture.patience(), lines.next()).await?;
-    ensure!(
-        first.is_some_and(|line| line.is_ok()),
-        "there is no log to follow"
-    );
+    ensure!(first.is_some_and(|line| line.is_ok()), "there is no log to follow");
     site.backend.scale(&spec.name, 0).await?;
     let heard = async {
         while let Some(line) = lines.next().await {
@@ -150,10 +113,7 @@ pub async fn sigterm_reaches_the_server_before_it_is_killed(fixture: &dyn Fixtur
         }
         false
     };
-    ensure!(
-        timeout(fixture.patience(), heard).await?,
-        "the server never heard of it"
-    );
+    ensure!(timeout(fixture.patience(), heard).await?, "the server never heard of it");
     site.remove(&spec.name).await
 }
 
@@ -161,11 +121,7 @@ pub async fn sigterm_reaches_the_server_before_it_is_killed(fixture: &dyn Fixtur
 pub async fn a_server_that_ignores_sigterm_is_ended_all_the_same(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let (spec, _) = site.deployed(Behaviour::IgnoresSigterm).await?;
-    timeout(
-        fixture.patience() + Duration::from_secs(30),
-        site.remove(&spec.name),
-    )
-    .await?
+    timeout(fixture.patience() + Duration::from_secs(30), site.remove(&spec.name)).await?
 }
 
 /// The address of connect answers MCP, from where we stand.
@@ -174,15 +130,10 @@ pub async fn connect_gives_an_address_that_answers_mcp(fixture: &dyn Fixture) ->
     let (spec, deployment) = site.deployed(Behaviour::Well).await?;
     let connection = site.backend.connect(&spec.name).await?;
     let report = crate::probe::probe(connection.url(), Duration::from_secs(30)).await?;
-    ensure!(
-        Some(&report) == deployment.mcp.as_ref(),
-        "deploy and connect reach other servers"
-    );
+    ensure!(Some(&report) == deployment.mcp.as_ref(), "deploy and connect reach other servers");
     let promised: Vec<&str> = spec.tools.iter().map(|tool| tool.name.as_str()).collect();
     ensure!(
-        promised
-            .iter()
-            .all(|tool| report.tools.iter().any(|found| found == tool)),
+        promised.iter().all(|tool| report.tools.iter().any(|found| found == tool)),
         "the tools are {:?}",
         report.tools
     );
@@ -192,30 +143,18 @@ pub async fn connect_gives_an_address_that_answers_mcp(fixture: &dyn Fixture) ->
 /// The earlier specs can be deployed again, secrets included.
 pub async fn revisions_list_the_earlier_specs_whole(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
-    let request = Request::default()
-        .env("GENERATION", "1")
-        .env("API_TOKEN", "first");
+    let request = Request::default().env("GENERATION", "1").env("API_TOKEN", "first");
     let first = site.spec(Behaviour::EchoesEnvironment, request)?;
     site.deploy(&first).await?;
-    ensure!(
-        site.backend.revisions(&first.name).await?.is_empty(),
-        "the first spec has revisions before it"
-    );
-    let request = Request::default()
-        .name(first.name.as_str())
-        .env("GENERATION", "2")
-        .env("API_TOKEN", "second");
+    ensure!(site.backend.revisions(&first.name).await?.is_empty(), "the first spec has revisions before it");
+    let request =
+        Request::default().name(first.name.as_str()).env("GENERATION", "2").env("API_TOKEN", "second");
     let second = site.spec(Behaviour::EchoesEnvironment, request)?;
     site.deploy(&second).await?;
     let revisions = site.backend.revisions(&first.name).await?;
-    ensure!(
-        revisions.len() == 1 && revisions[0].number == 1,
-        "the revisions are {revisions:?}"
-    );
+    ensure!(revisions.len() == 1 && revisions[0].number == 1, "the revisions are {revisions:?}");
     ensure!(revisions[0].spec == first, "the earlier spec is not whole");
-    site.backend
-        .deploy(&revisions[0].spec, DeployOptions::default())
-        .await?;
+    site.backend.deploy(&revisions[0].spec, DeployOptions::default()).await?;
     site.manager.wait(None, &first.name, fixture.patience()).await?;
     let environment = site.environment(&first.name).await?;
     ensure!(

@@ -22,32 +22,18 @@ pub async fn list_is_sorted_and_honours_selectors(fixture: &dyn Fixture) -> Case
         .map(|deployment| deployment.name)
         .collect();
     ensure!(listed.is_sorted(), "the list is not sorted: {listed:?}");
-    ensure!(
-        names.iter().all(|name| listed.contains(name)),
-        "the list lacks one of {names:?}"
-    );
+    ensure!(names.iter().all(|name| listed.contains(name)), "the list lacks one of {names:?}");
     let of_template = site.backend.list(&Selector::of_template(&template)).await?;
     ensure!(
-        names
-            .iter()
-            .all(|name| of_template.iter().any(|found| found.name == *name)),
+        names.iter().all(|name| of_template.iter().any(|found| found.name == *name)),
         "the template's list lacks one"
     );
-    ensure!(
-        of_template.iter().all(|found| found.template_id == template),
-        "a stranger is selected"
-    );
+    ensure!(of_template.iter().all(|found| found.template_id == template), "a stranger is selected");
     let one = site.backend.list(&Selector::named(&names[0])).await?;
-    ensure!(
-        one.len() == 1 && one[0].name == names[0],
-        "the list of one name is {one:?}"
-    );
+    ensure!(one.len() == 1 && one[0].name == names[0], "the list of one name is {one:?}");
     let nothing: TemplateId = "t-nobody-has-this".parse()?;
     ensure!(
-        site.backend
-            .list(&Selector::of_template(&nothing))
-            .await?
-            .is_empty(),
+        site.backend.list(&Selector::of_template(&nothing)).await?.is_empty(),
         "a template without deployments has some"
     );
     for name in &names {
@@ -61,10 +47,7 @@ pub async fn verbs_on_an_absent_name_are_not_found(fixture: &dyn Fixture) -> Cas
     let site = Site::new(fixture);
     let (backend, name) = (&site.backend, &Site::new_name()?);
     ensure!(is_not_found(&backend.get(name).await), "get");
-    ensure!(
-        is_not_found(&backend.delete(name, DeleteOptions::default()).await),
-        "delete"
-    );
+    ensure!(is_not_found(&backend.delete(name, DeleteOptions::default()).await), "delete");
     ensure!(is_not_found(&backend.scale(name, 1).await), "scale");
     ensure!(is_not_found(&backend.restart(name).await), "restart");
     ensure!(is_not_found(&backend.revisions(name).await), "revisions");

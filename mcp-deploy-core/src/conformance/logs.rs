@@ -17,10 +17,7 @@ async fn messages(
 ) -> Result<Vec<String>, BoxError> {
     let lines = site.backend.logs(name, options).collect::<Vec<_>>();
     let lines = timeout(site.fixture.patience(), lines).await?;
-    Ok(lines
-        .into_iter()
-        .map(|line| line.map(|line| line.message))
-        .collect::<Result<_, _>>()?)
+    Ok(lines.into_iter().map(|line| line.map(|line| line.message)).collect::<Result<_, _>>()?)
 }
 
 /// Tail gives the last lines, since gives those from a moment on.
@@ -28,54 +25,18 @@ pub async fn tail_and_since_choose_lines(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let (spec, _) = site.deployed(Behaviour::Well).await?;
     let all = messages(&site, &spec.name, LogOptions::default()).await?;
-    ensure!(
-        all.iter().any(|line| line.contains("listening on")),
-        "the log is {all:?}"
-    );
-    let last = messages(
-        &site,
-        &spec.name,
-        LogOptions {
-            tail: Some(1),
-            ..LogOptions::default()
-        },
-    )
-    .await?;
-    ensure!(
-        last.len() == 1 && last.last() == all.last(),
-        "the last line is {last:?}"
-    );
-    let none = messages(
-        &site,
-        &spec.name,
-        LogOptions {
-            tail: Some(0),
-            ..LogOptions::default()
-        },
-    )
-    .await?;
+    ensure!(all.iter().any(|line| line.contains("listening on")), "the log is {all:?}");
+    let last = messages(&site, &spec.name, LogOptions { tail: Some(1), ..LogOptions::default() }).await?;
+    ensure!(last.len() == 1 && last.last() == all.last(), "the last line is {last:?}");
+    let none = messages(&site, &spec.name, LogOptions { tail: Some(0), ..LogOptions::default() }).await?;
     ensure!(none.is_empty(), "no line is {none:?}");
     let tomorrow = Timestamp::now().checked_add(Duration::from_hours(24))?;
-    let later = messages(
-        &site,
-        &spec.name,
-        LogOptions {
-            since: Some(tomorrow),
-            ..LogOptions::default()
-        },
-    )
-    .await?;
+    let later =
+        messages(&site, &spec.name, LogOptions { since: Some(tomorrow), ..LogOptions::default() }).await?;
     ensure!(later.is_empty(), "tomorrow's lines are {later:?}");
     let yesterday = Timestamp::now().checked_sub(Duration::from_hours(24))?;
-    let since = messages(
-        &site,
-        &spec.name,
-        LogOptions {
-            since: Some(yesterday),
-            ..LogOptions::default()
-        },
-    )
-    .await?;
+    let since =
+        messages(&site, &spec.name, LogOptions { since: Some(yesterday), ..LogOptions::default() }).await?;
     ensure!(since == all, "the lines since yesterday are {since:?}");
     site.remove(&spec.name).await
 }
@@ -84,19 +45,10 @@ pub async fn tail_and_since_choose_lines(fixture: &dyn Fixture) -> CaseResult {
 pub async fn follow_goes_on_until_it_is_dropped(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let (spec, _) = site.deployed(Behaviour::Well).await?;
-    let mut lines = site.backend.logs(
-        &spec.name,
-        LogOptions {
-            follow: true,
-            ..LogOptions::default()
-        },
-    );
+    let mut lines = site.backend.logs(&spec.name, LogOptions { follow: true, ..LogOptions::default() });
     let first = timeout(fixture.patience(), lines.next()).await?;
     ensure!(first.is_some_and(|line| line.is_ok()), "there is no first line");
-    let more = timeout(Duration::from_millis(300), async {
-        while lines.next().await.is_some() {}
-    })
-    .await;
+    let more = timeout(Duration::from_millis(300), async { while lines.next().await.is_some() {} }).await;
     ensure!(more.is_err(), "following ended by itself");
     drop(lines);
     site.remove(&spec.name).await
@@ -106,15 +58,9 @@ pub async fn follow_goes_on_until_it_is_dropped(fixture: &dyn Fixture) -> CaseRe
 pub async fn a_crashed_deployment_has_logs(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
     let spec = site.spec(Behaviour::Crashes(5), Request::default())?;
-    ensure!(
-        site.deploy(&spec).await.is_err(),
-        "a crashing server was deployed"
-    );
+    ensure!(site.deploy(&spec).await.is_err(), "a crashing server was deployed");
     let lines = messages(&site, &spec.name, LogOptions::default()).await?;
-    ensure!(
-        lines.iter().any(|line| line.contains("told to crash")),
-        "the log is {lines:?}"
-    );
+    ensure!(lines.iter().any(|line| line.contains("told to crash")), "the log is {lines:?}");
     site.remove(&spec.name).await
 }
 
@@ -126,9 +72,6 @@ pub async fn a_stopped_deployment_has_logs(fixture: &dyn Fixture) -> CaseResult 
     let stopped = site.manager.wait(None, &spec.name, fixture.patience()).await?;
     ensure!(stopped.status == Status::Stopped, "it is {}", stopped.status);
     let lines = messages(&site, &spec.name, LogOptions::default()).await?;
-    ensure!(
-        lines.iter().any(|line| line.contains("listening on")),
-        "the log is {lines:?}"
-    );
+    ensure!(lines.iter().any(|line| line.contains("listening on")), "the log is {lines:?}");
     site.remove(&spec.name).await
 }

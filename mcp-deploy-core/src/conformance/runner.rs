@@ -30,6 +30,8 @@ pub enum Needs {
     Template(Behaviour),
     /// So many instances of one deployment.
     Replicas(u32),
+    /// Others, with objects of their own on the platform.
+    Others,
     /// Earlier specs, kept.
     Revisions,
     /// Logs of what runs.
@@ -43,12 +45,12 @@ impl Needs {
     fn missing(self, fixture: &dyn Fixture) -> Option<String> {
         let capabilities = fixture.backend().capabilities();
         match self {
-            Self::Template(behaviour) => fixture
-                .template(behaviour)
-                .is_none()
-                .then(|| format!("no template for {behaviour:?}")),
+            Self::Template(behaviour) => {
+                fixture.template(behaviour).is_none().then(|| format!("no template for {behaviour:?}"))
+            }
             Self::Replicas(count) => (capabilities.max_replicas < count)
                 .then(|| format!("at most {} replicas", capabilities.max_replicas)),
+            Self::Others => fixture.others().is_none().then(|| "nobody else has objects there".to_owned()),
             Self::Revisions => (capabilities.revisions == 0).then(|| "no revisions".to_owned()),
             Self::Logs => (capabilities.logs == Logs::None).then(|| "no logs".to_owned()),
             Self::KeptLogs => {
@@ -61,11 +63,7 @@ impl Needs {
 impl Case {
     /// Why it cannot run on this fixture.
     pub fn missing(&self, fixture: &dyn Fixture) -> Option<String> {
-        let missing: Vec<String> = self
-            .needs
-            .iter()
-            .filter_map(|needs| needs.missing(fixture))
-            .collect();
+        let missing: Vec<String> = self.needs.iter().filter_map(|needs| needs.missing(fixture)).collect();
         (!missing.is_empty()).then(|| missing.join(", "))
     }
 
@@ -81,10 +79,7 @@ impl Case {
 
 impl std::fmt::Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Case")
-            .field("name", &self.name)
-            .field("needs", &self.needs)
-            .finish_non_exhaustive()
+        f.debug_struct("Case").field("name", &self.name).field("needs", &self.needs).finish_non_exhaustive()
     }
 }
 
@@ -110,7 +105,7 @@ cases! {
     deploying::deploying_the_same_spec_twice_changes_nothing [WELL];
     deploying::a_changed_spec_updates_in_place_and_keeps_name_and_address [ECHO];
     deploying::a_dry_run_leaves_no_trace [WELL];
-    deploying::a_foreign_object_is_a_conflict_and_stays_untouched [WELL];
+    deploying::a_foreign_object_is_a_conflict_and_stays_untouched [WELL, Needs::Others];
     deploying::twenty_deploys_of_different_names_all_succeed [WELL];
     deploying::twenty_deploys_of_one_spec_all_succeed [WELL];
     deploying::twenty_deploys_of_one_name_leave_one_whole_spec [ECHO];
@@ -158,10 +153,7 @@ where
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("the system has threads for a test"));
     let fixture = runtime.block_on(open()).map(Arc::<dyn Fixture>::from);
-    let trials = CASES
-        .iter()
-        .map(|case| trial(case, fixture.as_ref(), &runtime))
-        .collect();
+    let trials = CASES.iter().map(|case| trial(case, fixture.as_ref(), &runtime)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Ok(fixture) = &fixture {
         runtime.block_on(clean(&**fixture));
@@ -184,16 +176,12 @@ fn trial(
     let runtime = Arc::clone(runtime);
     Trial::test(case.name, move || {
         let name = case.name;
-        runtime
-            .block_on(case.run(&*fixture))
-            .map_err(|error| Failed::from(format!("{name}: {error}")))
+        runtime.block_on(case.run(&*fixture)).map_err(|error| Failed::from(format!("{name}: {error}")))
     })
 }
 
 fn ignored(case: &Case, reason: &str) -> Trial {
-    Trial::test(case.name, || Ok(()))
-        .with_ignored_flag(true)
-        .with_kind(reason.to_owned())
+    Trial::test(case.name, || Ok(())).with_ignored_flag(true).with_kind(reason.to_owned())
 }
 
 /// Removes what failed cases left.
@@ -201,9 +189,7 @@ async fn clean(fixture: &dyn Fixture) {
     let backend = fixture.backend();
     for deployment in backend.list(&Selector::default()).await.unwrap_or_default() {
         if deployment.name.as_str().starts_with("t-")
-            && let Err(error) = backend
-                .delete(&deployment.name, DeleteOptions { volumes: true })
-                .await
+            && let Err(error) = backend.delete(&deployment.name, DeleteOptions { volumes: true }).await
         {
             tracing::warn!(deployment = %deployment.name, %error, "a deployment of the suite is left over");
         }

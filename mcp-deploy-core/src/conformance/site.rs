@@ -23,15 +23,10 @@ pub(super) struct Site<'a> {
 impl<'a> Site<'a> {
     pub(super) fn new(fixture: &'a dyn Fixture) -> Self {
         let backend = fixture.backend();
-        let backends = Backends::default()
-            .with(Arc::clone(&backend))
-            .default_to(Some(backend.name().to_owned()));
+        let backends =
+            Backends::default().with(Arc::clone(&backend)).default_to(Some(backend.name().to_owned()));
         let manager = DeploymentManager::new(Catalog::default(), backends, &Settings::default());
-        Self {
-            fixture,
-            backend,
-            manager,
-        }
+        Self { fixture, backend, manager }
     }
 
     /// A name that nothing has.
@@ -42,10 +37,7 @@ impl<'a> Site<'a> {
 
     /// What a request makes of the template of a behaviour.
     pub(super) fn spec(&self, behaviour: Behaviour, request: Request) -> Result<DeploymentSpec, BoxError> {
-        let template = self
-            .fixture
-            .template(behaviour)
-            .ok_or("the fixture has no template for it")?;
+        let template = self.fixture.template(behaviour).ok_or("the fixture has no template for it")?;
         let request = match &request.name {
             Some(_) => request,
             None => request.name(Self::new_name()?.as_str()),
@@ -54,10 +46,7 @@ impl<'a> Site<'a> {
     }
 
     pub(super) fn options(&self) -> Deploy {
-        Deploy {
-            wait: Some(self.fixture.patience()),
-            ..Deploy::default()
-        }
+        Deploy { wait: Some(self.fixture.patience()), ..Deploy::default() }
     }
 
     /// Deploys and waits until it answers.
@@ -79,11 +68,7 @@ impl<'a> Site<'a> {
     pub(super) async fn remove(&self, name: &DeploymentName) -> Result<(), BoxError> {
         self.backend.delete(name, DeleteOptions { volumes: true }).await?;
         let left = self.fixture.objects(name).await?;
-        if left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("delete left {}", left.join(", ")).into())
-        }
+        if left.is_empty() { Ok(()) } else { Err(format!("delete left {}", left.join(", ")).into()) }
     }
 
     /// The environment as the server has it.
@@ -92,13 +77,8 @@ impl<'a> Site<'a> {
         name: &DeploymentName,
     ) -> Result<BTreeMap<String, String>, BoxError> {
         let connection = self.backend.connect(name).await?;
-        let answer = probe::call_tool(
-            connection.url(),
-            "environment",
-            Map::new(),
-            Duration::from_secs(30),
-        )
-        .await?;
+        let answer =
+            probe::call_tool(connection.url(), "environment", Map::new(), Duration::from_secs(30)).await?;
         Ok(serde_json::from_str(&answer.text.concat())?)
     }
 }
@@ -110,11 +90,7 @@ pub(super) fn is_not_found<T>(outcome: &Result<T>) -> bool {
 
 /// The ids of a deployment's instances, sorted.
 pub(super) fn instance_ids(deployment: &Deployment) -> Vec<&str> {
-    let mut ids: Vec<&str> = deployment
-        .instances
-        .iter()
-        .map(|instance| instance.id.as_str())
-        .collect();
+    let mut ids: Vec<&str> = deployment.instances.iter().map(|instance| instance.id.as_str()).collect();
     ids.sort_unstable();
     ids
 }

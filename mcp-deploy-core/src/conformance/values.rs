@@ -9,15 +9,11 @@ use crate::{LogOptions, Request};
 /// A variable that the new spec does not have is gone.
 pub async fn a_removed_variable_is_gone(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
-    let request = Request::default()
-        .env("KEPT", "1")
-        .env("DROPPED", "1")
-        .env("DROPPED_TOKEN", "1");
+    let request = Request::default().env("KEPT", "1").env("DROPPED", "1").env("DROPPED_TOKEN", "1");
     let spec = site.spec(Behaviour::EchoesEnvironment, request)?;
     site.deploy(&spec).await?;
     let request = Request::default().name(spec.name.as_str()).env("KEPT", "1");
-    site.deploy(&site.spec(Behaviour::EchoesEnvironment, request)?)
-        .await?;
+    site.deploy(&site.spec(Behaviour::EchoesEnvironment, request)?).await?;
     let environment = site.environment(&spec.name).await?;
     ensure!(environment.contains_key("KEPT"), "KEPT is gone");
     for name in ["DROPPED", "DROPPED_TOKEN"] {
@@ -32,30 +28,23 @@ pub async fn values_arrive_byte_for_byte(fixture: &dyn Fixture) -> CaseResult {
     let values = [
         ("SPACES", "  a  b  ".to_owned()),
         ("QUOTES", "'single' \"double\" `back`".to_owned()),
-        (
-            "EXPANSIONS",
-            "$(PORT) $$(PORT) ${PORT} $PORT $$ %PORT%".to_owned(),
-        ),
+        ("EXPANSIONS", "$(PORT) $$(PORT) ${PORT} $PORT $$ %PORT%".to_owned()),
         ("LINES", "one\ntwo\r\nthree\n".to_owned()),
         ("UTF8", "grüße, 世界, 🦀, \u{202e}, \u{7f}".to_owned()),
         ("BACKSLASHES", r"C:\dir\n \\ \".to_owned()),
         ("EQUALS", "=a=b=".to_owned()),
         ("EMPTY", String::new()),
-        ("LONG", (0..4096).map(|number| format!("{number:07},")).collect()),
+        ("LONG", "0123456789abcde,".repeat(2048)),
         ("SECRET_TOKEN", "$(PORT) 'x' \"y\"\nz".to_owned()),
     ];
-    let request = values.iter().fold(Request::default(), |request, (name, value)| {
-        request.env(*name, value.as_str())
-    });
+    let request =
+        values.iter().fold(Request::default(), |request, (name, value)| request.env(*name, value.as_str()));
     let spec = site.spec(Behaviour::EchoesEnvironment, request)?;
     site.deploy(&spec).await?;
     let environment = site.environment(&spec.name).await?;
     for (name, value) in &values {
         let arrived = environment.get(*name);
-        ensure!(
-            arrived == Some(value),
-            "{name} is {arrived:?} instead of {value:?}"
-        );
+        ensure!(arrived == Some(value), "{name} is {arrived:?} instead of {value:?}");
     }
     site.remove(&spec.name).await
 }
@@ -68,18 +57,11 @@ pub async fn a_secret_is_shown_nowhere(fixture: &dyn Fixture) -> CaseResult {
     let spec = site.spec(Behaviour::EchoesEnvironment, with_secret(Request::default()))?;
     let deployed = site.deploy(&spec).await?;
     let environment = site.environment(&spec.name).await?;
-    ensure!(
-        environment.get("API_TOKEN").is_some_and(|value| value == CANARY),
-        "the secret did not arrive"
-    );
+    ensure!(environment.get("API_TOKEN").is_some_and(|value| value == CANARY), "the secret did not arrive");
 
     let name = spec.name.as_str();
     let failing = site.spec(Behaviour::Crashes(3), with_secret(Request::default().name(name)))?;
-    let error = site
-        .deploy(&failing)
-        .await
-        .err()
-        .ok_or("a crashing server was deployed")?;
+    let error = site.deploy(&failing).await.err().ok_or("a crashing server was deployed")?;
     let lines = site.backend.logs(&spec.name, LogOptions::default());
     let lines: Vec<String> = lines.map(|line| format!("{line:?}")).collect().await;
     let revisions = site.backend.revisions(&spec.name).await?;
@@ -90,10 +72,7 @@ pub async fn a_secret_is_shown_nowhere(fixture: &dyn Fixture) -> CaseResult {
         ("the error", format!("{error} {error:?}")),
         ("the log", lines.concat()),
         ("the revisions", format!("{revisions:?}")),
-        (
-            "the report of get",
-            format!("{got:?} {}", serde_json::to_string(&got)?),
-        ),
+        ("the report of get", format!("{got:?} {}", serde_json::to_string(&got)?)),
         ("the backend", format!("{:?}", site.backend)),
         ("what the platform shows", fixture.shown(&spec.name).await?),
     ];

@@ -11,9 +11,7 @@ use crate::{
 };
 
 async fn next(events: &mut EventStream, fixture: &dyn Fixture) -> Result<Event, BoxError> {
-    Ok(timeout(fixture.patience(), events.next())
-        .await?
-        .ok_or("the stream of events ended")??)
+    Ok(timeout(fixture.patience(), events.next()).await?.ok_or("the stream of events ended")??)
 }
 
 /// The order of events, from the first to `Gone`.
@@ -37,9 +35,7 @@ pub async fn watch_tells_what_is_there_then_synced_then_changes(fixture: &dyn Fi
             Event::Gone(_) => return Err("a stopped deployment is gone".into()),
         }
     }
-    site.backend
-        .delete(&spec.name, DeleteOptions { volumes: true })
-        .await?;
+    site.backend.delete(&spec.name, DeleteOptions { volumes: true }).await?;
     loop {
         match next(&mut events, fixture).await? {
             Event::Gone(name) => {
@@ -60,10 +56,7 @@ pub async fn watch_tells_of_a_new_deployment(fixture: &dyn Fixture) -> CaseResul
     site.backend.deploy(&spec, DeployOptions::default()).await?;
     loop {
         if let Event::Changed(deployment) = next(&mut events, fixture).await? {
-            ensure!(
-                deployment.template_id == spec.template.id,
-                "a stranger is told of"
-            );
+            ensure!(deployment.template_id == spec.template.id, "a stranger is told of");
             if deployment.name == spec.name {
                 break;
             }
@@ -85,22 +78,14 @@ pub async fn wait_ready_ends_on_ready_and_on_failure(fixture: &dyn Fixture) -> C
     site.backend.deploy(&bad, DeployOptions::default()).await?;
     let outcome = timeout(fixture.patience(), async {
         // A platform may call the first crash a start.
-        site.backend
-            .wait_for(&bad.name, |deployment| deployment.status == Status::Failed)
-            .await?;
+        site.backend.wait_for(&bad.name, |deployment| deployment.status == Status::Failed).await?;
         site.backend.wait_ready(&bad.name).await
     });
     let outcome = outcome.await?;
-    ensure!(
-        matches!(outcome, Err(Error::Failed { .. })),
-        "it ended with {outcome:?}"
-    );
+    ensure!(matches!(outcome, Err(Error::Failed { .. })), "it ended with {outcome:?}");
     site.remove(&bad.name).await?;
 
     let absent = timeout(fixture.patience(), site.backend.wait_ready(&Site::new_name()?)).await?;
-    ensure!(
-        matches!(absent, Err(Error::NotFound { .. })),
-        "an absent name ended with {absent:?}"
-    );
+    ensure!(matches!(absent, Err(Error::NotFound { .. })), "an absent name ended with {absent:?}");
     Ok(())
 }

@@ -34,12 +34,7 @@ pub struct Deploy {
 
 impl Default for Deploy {
     fn default() -> Self {
-        Self {
-            backend: None,
-            dry_run: false,
-            wait: Some(DEFAULT_WAIT),
-            progress: None,
-        }
+        Self { backend: None, dry_run: false, wait: Some(DEFAULT_WAIT), progress: None }
     }
 }
 
@@ -74,17 +69,9 @@ impl DeploymentManager {
     /// the revision before.
     #[tracing::instrument(skip_all, fields(deployment = %spec.name, operation = "deploy"))]
     pub async fn deploy(&self, spec: &DeploymentSpec, options: &Deploy) -> Result<Deployed> {
-        let Deploy {
-            backend,
-            dry_run,
-            wait,
-            progress,
-        } = options;
+        let Deploy { backend, dry_run, wait, progress } = options;
         let backend = &*self.backends().get(backend.as_deref())?;
-        let options = DeployOptions {
-            dry_run: *dry_run,
-            progress: progress.clone(),
-        };
+        let options = DeployOptions { dry_run: *dry_run, progress: progress.clone() };
         let before = match backend.get(&spec.name).await {
             Ok(deployment) => Some(deployment),
             Err(Error::NotFound { .. }) => None,
@@ -159,11 +146,7 @@ async fn settle(
         let ready = if let Ok(ready) = timeout_at(deadline, backend.wait_ready(name)).await {
             ready?
         } else {
-            let last_seen = backend
-                .get(name)
-                .await
-                .ok()
-                .map(|deployment| deployment.status.to_string());
+            let last_seen = backend.get(name).await.ok().map(|deployment| deployment.status.to_string());
             return Err(timed_out(name, "ready", patience, last_seen));
         };
         if ready.status == Status::Stopped {
@@ -198,13 +181,7 @@ pub(super) fn timed_out(
     after: Duration,
     last_seen: Option<String>,
 ) -> Error {
-    Error::Timeout {
-        name: name.clone(),
-        awaited: awaited.to_owned(),
-        after,
-        last_seen,
-        recovery: None,
-    }
+    Error::Timeout { name: name.clone(), awaited: awaited.to_owned(), after, last_seen, recovery: None }
 }
 
 /// Brings back the spec that ran before, in the size in which it ran.
@@ -215,10 +192,7 @@ async fn go_back(
     options: &DeployOptions,
 ) -> Result<()> {
     let revisions = backend.revisions(&before.name).await?;
-    let Some(revision) = revisions
-        .into_iter()
-        .find(|revision| revision.number == before.revision)
-    else {
+    let Some(revision) = revisions.into_iter().find(|revision| revision.number == before.revision) else {
         return Err(Error::backend(
             backend.name(),
             "go back",
@@ -244,16 +218,8 @@ async fn with_log_tail(backend: &dyn DeploymentBackend, mut error: Error) -> Err
     if let Error::Failed { name, failure, .. } = &mut error
         && failure.log_tail.is_empty()
     {
-        let lines = backend.logs(
-            name,
-            LogOptions {
-                tail: Some(LOG_TAIL_LINES),
-                ..LogOptions::default()
-            },
-        );
-        let lines = lines
-            .filter_map(async |line| line.ok().map(|line| line.message))
-            .collect::<Vec<_>>();
+        let lines = backend.logs(name, LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() });
+        let lines = lines.filter_map(async |line| line.ok().map(|line| line.message)).collect::<Vec<_>>();
         failure.log_tail = timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default();
     }
     error

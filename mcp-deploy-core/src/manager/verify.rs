@@ -56,9 +56,7 @@ impl DeploymentManager {
     pub async fn tools(&self, backend: Option<&str>, name: &DeploymentName) -> Result<Vec<Tool>> {
         let backend = self.backends().get(backend)?;
         let connection = or_nearest(&*backend, backend.connect(name).await).await?;
-        probe::list_tools(connection.url(), PATIENCE)
-            .await
-            .map_err(|error| refused(name, error))
+        probe::list_tools(connection.url(), PATIENCE).await.map_err(|error| refused(name, error))
     }
 
     /// Calls a tool of a deployment's server.
@@ -91,9 +89,7 @@ async fn asked(
         return deployment;
     }
     let answer = match backend.connect(&deployment.name).await {
-        Ok(connection) => probe::probe(connection.url(), patience)
-            .await
-            .map_err(|error| failure(&error)),
+        Ok(connection) => probe::probe(connection.url(), patience).await.map_err(|error| failure(&error)),
         Err(error) => Err(Failure::new(FailureReason::Unknown, chain(&error))),
     };
     match answer {
@@ -126,10 +122,7 @@ pub(super) async fn verified(
     };
     // The platform may know more by now: an address, another instance.
     let deployment = backend.get(name).await.unwrap_or(ready);
-    Ok(Deployment {
-        mcp: Some(report),
-        ..deployment
-    })
+    Ok(Deployment { mcp: Some(report), ..deployment })
 }
 
 async fn handshake(
@@ -151,12 +144,7 @@ async fn handshake(
         let is_over = Instant::now() + pause >= deadline;
         match &error {
             ProbeError::Unreachable(_) | ProbeError::Mute(_) if is_over => {
-                return Err(timed_out(
-                    name,
-                    "an MCP server that answers",
-                    patience,
-                    Some(chain(&error)),
-                ));
+                return Err(timed_out(name, "an MCP server that answers", patience, Some(chain(&error))));
             }
             ProbeError::Unreachable(_) | ProbeError::Mute(_) => {}
             _ if is_over || Instant::now() >= grace_ends => {
@@ -186,10 +174,6 @@ fn refused(name: &DeploymentName, error: ProbeError) -> Error {
     match error {
         ProbeError::Server(source) => Error::Server { source },
         error @ ProbeError::AuthorizationRequired => Error::Server { source: error.into() },
-        error => Error::Failed {
-            name: name.clone(),
-            failure: Box::new(failure(&error)),
-            recovery: None,
-        },
+        error => Error::Failed { name: name.clone(), failure: Box::new(failure(&error)), recovery: None },
     }
 }

@@ -29,12 +29,7 @@ pub(super) fn carry(template: &Template, merged: Merged, violations: &mut Violat
         mounts: template.mounts.clone(),
         shown: BTreeMap::new(),
     };
-    for (name, value) in template
-        .environment_variables
-        .clone()
-        .into_iter()
-        .chain(merged.passed_on)
-    {
+    for (name, value) in template.environment_variables.clone().into_iter().chain(merged.passed_on) {
         let secret = names_a_secret(&name);
         let pointer = format!("/environment/{}", pointer_token(&name));
         carried.variable(name, value, secret, &pointer, violations);
@@ -42,17 +37,11 @@ pub(super) fn carry(template: &Template, merged: Merged, violations: &mut Violat
     for (key, value) in merged.configuration {
         let property = template.config_schema.property(&key);
         let pointer = format!("/configuration/{}", pointer_token(&key));
-        let shown = if property.sensitive {
-            Value::String(REDACTED.to_owned())
-        } else {
-            value.clone()
-        };
+        let shown = if property.sensitive { Value::String(REDACTED.to_owned()) } else { value.clone() };
         carried.shown.insert(key, shown);
         carried.property(template, property, value, &pointer, violations);
     }
-    carried
-        .env
-        .insert("PORT".to_owned(), template.transport.port.to_string());
+    carried.env.insert("PORT".to_owned(), template.transport.port.to_string());
     carried
 }
 
@@ -65,14 +54,7 @@ impl Carried {
         pointer: &str,
         violations: &mut Violations,
     ) {
-        let Property {
-            env,
-            separator,
-            sensitive,
-            volume_mount,
-            command_arg,
-            description: _,
-        } = property;
+        let Property { env, separator, sensitive, volume_mount, command_arg, description: _ } = property;
         if let Some(at) = &volume_mount {
             self.mount(template, at, &mut value, pointer, violations);
         }
@@ -101,10 +83,7 @@ impl Carried {
         violations: &mut Violations,
     ) {
         if value.contains('\0') {
-            violations.push(Violation::new(
-                pointer,
-                "contains a NUL, which no environment can carry",
-            ));
+            violations.push(Violation::new(pointer, "contains a NUL, which no environment can carry"));
         } else if secret {
             self.env.remove(&name);
             self.secrets.0.insert(name, SecretString::from(value));
@@ -153,22 +132,15 @@ impl Carried {
         if host_path.split(['/', '\\']).any(|part| part == "..") {
             return Err(format!("is `{host_path}`, which climbs with `..`"));
         }
-        if template
-            .volumes
-            .iter()
-            .any(|volume| lies_under(host_path, &volume.path))
-        {
+        if template.volumes.iter().any(|volume| lies_under(host_path, &volume.path)) {
             return Ok(host_path.to_owned());
         }
         let taken: BTreeSet<&str> = self.mounts.iter().map(|mount| mount.path.as_str()).collect();
         let wanted = match at {
             VolumeMount::At(path) => path.trim_end_matches('/').to_owned(),
             VolumeMount::BelowMnt => {
-                let last = host_path
-                    .trim_end_matches(['/', '\\'])
-                    .rsplit(['/', '\\'])
-                    .next()
-                    .unwrap_or_default();
+                let last =
+                    host_path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
                 format!("/mnt/{}", if last.is_empty() { "root" } else { last })
             }
         };
@@ -178,19 +150,14 @@ impl Carried {
             count += 1;
             inside = format!("{wanted}-{count}");
         }
-        self.mounts.push(Mount {
-            host_path: host_path.to_owned(),
-            path: inside.clone(),
-            read_only,
-        });
+        self.mounts.push(Mount { host_path: host_path.to_owned(), path: inside.clone(), read_only });
         Ok(inside)
     }
 }
 
 fn lies_under(path: &str, directory: &str) -> bool {
     let directory = directory.trim_end_matches('/');
-    path.strip_prefix(directory)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A value as an environment carries it: scalars as they are, arrays of scalars joined, the rest as JSON;

@@ -22,10 +22,7 @@ pub(super) fn configuration(template: &Template, request: &Request, violations: 
 
     let mut passed_on = BTreeMap::new();
     for (name, value) in &request.environment {
-        let carried = schema
-            .properties()
-            .iter()
-            .find(|(_, property)| property.env == *name);
+        let carried = schema.properties().iter().find(|(_, property)| property.env == *name);
         if let Some((key, _)) = carried {
             configuration.insert(key.clone(), schema.coerce(&[key], value));
         } else if let Some(violation) = problem_of_variable(name, value, template.transport.port) {
@@ -36,21 +33,14 @@ pub(super) fn configuration(template: &Template, request: &Request, violations: 
     }
     for (path, text) in &request.set {
         let whole_key = schema.properties().contains_key(path);
-        let keys: Vec<&str> = if whole_key {
-            vec![path]
-        } else {
-            path.split('.').collect()
-        };
+        let keys: Vec<&str> = if whole_key { vec![path] } else { path.split('.').collect() };
         let value = schema.coerce(&keys, text);
         if let Err(violation) = set(&mut configuration, &keys, value) {
             violations.push(violation);
         }
     }
     merge(&mut configuration, request.configuration.clone());
-    Merged {
-        configuration,
-        passed_on,
-    }
+    Merged { configuration, passed_on }
 }
 
 fn problem_of_variable(name: &str, value: &str, port: u16) -> Option<Violation> {
@@ -88,9 +78,7 @@ fn set(into: &mut Map<String, Value>, path: &[&str], value: Value) -> Result<(),
     for key in way {
         pointer.push('/');
         pointer.push_str(&pointer_token(key));
-        let inner = object
-            .entry((*key).to_owned())
-            .or_insert_with(|| Value::Object(Map::new()));
+        let inner = object.entry((*key).to_owned()).or_insert_with(|| Value::Object(Map::new()));
         object = inner
             .as_object_mut()
             .ok_or_else(|| Violation::new(&*pointer, "is no object, so nothing inside it can be set"))?;

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "`json!` makes values")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -5,10 +7,7 @@ use super::*;
 
 fn template(fields: Value) -> Template {
     let mut document = json!({"id": "demo", "name": "Demo", "description": "Greets.", "version": "1.0.0"});
-    document
-        .as_object_mut()
-        .unwrap()
-        .extend(fields.as_object().unwrap().clone());
+    document.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     Template::from_value(document, None).unwrap()
 }
 
@@ -17,9 +16,7 @@ fn resolved(template: &Template, request: Request) -> DeploymentSpec {
 }
 
 fn complaints(template: &Template, request: Request) -> String {
-    resolve(template, &request, "ghcr.io/team")
-        .unwrap_err()
-        .to_string()
+    resolve(template, &request, "ghcr.io/team").unwrap_err().to_string()
 }
 
 fn object(value: Value) -> serde_json::Map<String, Value> {
@@ -38,9 +35,7 @@ fn later_sources_win_and_objects_are_merged() {
         "default_config": {"b": "template", "c": "template", "d": "template", "e": "template", "f": "template"},
     }));
     let request = Request::default()
-        .file(object(
-            json!({"c": "file", "d": "file", "e": "file", "f": "file", "o": {"y": 2}}),
-        ))
+        .file(object(json!({"c": "file", "d": "file", "e": "file", "f": "file", "o": {"y": 2}})))
         .env("D", "env")
         .env("E", "env")
         .env("F", "env")
@@ -124,18 +119,9 @@ fn secrets_are_split_off_and_shown_nowhere() {
     let exposed: Vec<(&str, &str)> = spec.secrets.expose().collect();
     assert_eq!(
         exposed,
-        [
-            ("API_KEY", "canary-2"),
-            ("FIXED_TOKEN", "canary-1"),
-            ("MY_PASSWORD", "canary-3"),
-            ("PIN", "4711")
-        ]
+        [("API_KEY", "canary-2"), ("FIXED_TOKEN", "canary-1"), ("MY_PASSWORD", "canary-3"), ("PIN", "4711")]
     );
-    for text in [
-        format!("{spec:?}"),
-        format!("{spec:#?}"),
-        serde_json::to_string(&spec).unwrap(),
-    ] {
+    for text in [format!("{spec:?}"), format!("{spec:#?}"), serde_json::to_string(&spec).unwrap()] {
         assert!(!text.contains("canary") && !text.contains("4711"), "{text}");
     }
     assert_eq!(
@@ -156,10 +142,7 @@ fn a_bad_secret_is_in_no_error() {
         template(json!({"config_schema": {"properties": {"api_key": {"type": "string", "pattern": "^x"}}}}));
     let text = complaints(
         &template,
-        Request::default()
-            .set("api_key", "canary")
-            .env("A\0_TOKEN", "canary")
-            .set("api_kye", "canary"),
+        Request::default().set("api_key", "canary").env("A\0_TOKEN", "canary").set("api_kye", "canary"),
     );
     assert!(!text.contains("canary"), "{text}");
 }
@@ -169,13 +152,8 @@ fn an_argument_is_one_item_whatever_it_holds() {
     let template = template(json!({"args": ["serve"], "config_schema": {"properties": {
         "level": {"type": "string", "command_arg": "--log"}, "dry_run": {"type": "boolean", "command_arg": true},
     }}}));
-    let request = Request::default()
-        .set("level", "a b; rm -rf $HOME")
-        .set("dry_run", "true");
-    assert_eq!(
-        resolved(&template, request).args,
-        ["serve", "--dry-run=true", "--log=a b; rm -rf $HOME"]
-    );
+    let request = Request::default().set("level", "a b; rm -rf $HOME").set("dry_run", "true");
+    assert_eq!(resolved(&template, request).args, ["serve", "--dry-run=true", "--log=a b; rm -rf $HOME"]);
 }
 
 #[test]
@@ -189,10 +167,7 @@ fn host_paths_are_mounted_and_rewritten_unless_a_volume_holds_them() {
     assert_eq!((spec.env["DIRS"].as_str(), spec.mounts.len()), ("/data", 0));
 
     let request = Request::default()
-        .value(
-            "dirs",
-            json!(["/data/x", "/home/me/docs:ro", "/srv/docs", "C:\\docs"]),
-        )
+        .value("dirs", json!(["/data/x", "/home/me/docs:ro", "/srv/docs", "C:\\docs"]))
         .set("work", "/tmp/w");
     let spec = resolved(&template, request);
     assert_eq!(spec.env["DIRS"], "/data/x,/mnt/docs,/mnt/docs-2,/mnt/docs-3");
@@ -221,9 +196,8 @@ fn host_paths_are_mounted_and_rewritten_unless_a_volume_holds_them() {
     ]
     "#);
 
-    let request = Request::default()
-        .value("dirs", json!(["docs", "/a/../etc", "/database"]))
-        .name("demo-one");
+    let request =
+        Request::default().value("dirs", json!(["docs", "/a/../etc", "/database"])).name("demo-one");
     insta::assert_snapshot!(complaints(&template, request), @"
     2 rules are broken:
       `/configuration/dirs/0` is `docs`; an absolute path of the host

@@ -6,9 +6,8 @@ use super::keys::follow;
 
 /// `text` as the type of the value at `path`.
 pub(super) fn coerce(document: &Value, path: &[&str], text: &str, separator: &str) -> Value {
-    let schema = path.iter().try_fold(document, |schema, key| {
-        follow(document, schema).get("properties")?.get(*key)
-    });
+    let schema =
+        path.iter().try_fold(document, |schema, key| follow(document, schema).get("properties")?.get(*key));
     match schema {
         Some(schema) => as_type(document, follow(document, schema), text, separator),
         None => Value::String(text.to_owned()),
@@ -19,14 +18,11 @@ pub(super) fn coerce(document: &Value, path: &[&str], text: &str, separator: &st
 fn as_type(document: &Value, schema: &Value, text: &str, separator: &str) -> Value {
     let mut types = Vec::new();
     collect_types(document, schema, &mut types, 0);
-    let choices = schema
-        .get("enum")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .chain(schema.get("const"));
+    let meant: Option<Value> = serde_json::from_str(text).ok();
+    let choices =
+        schema.get("enum").and_then(Value::as_array).into_iter().flatten().chain(schema.get("const"));
     for choice in choices {
-        if choice.as_str() == Some(text) || (types.is_empty() && *choice == text) {
+        if choice.as_str() == Some(text) || (types.is_empty() && meant.as_ref() == Some(choice)) {
             return choice.clone();
         }
     }
@@ -62,12 +58,8 @@ fn as_array(document: &Value, schema: &Value, text: &str, separator: &str) -> Va
         return Value::Array(Vec::new());
     }
     let anything = Value::Object(Map::new());
-    let item = schema
-        .get("items")
-        .map_or(&anything, |items| follow(document, items));
-    text.split(separator)
-        .map(|part| as_type(document, item, part.trim(), separator))
-        .collect()
+    let item = schema.get("items").map_or(&anything, |items| follow(document, items));
+    text.split(separator).map(|part| as_type(document, item, part.trim(), separator)).collect()
 }
 
 /// The names of the types that a schema allows, also by what it is combined of.

@@ -17,15 +17,9 @@ pub(super) fn of_schema(error: &ValidationError<'_>) -> Violation {
             .expected("references inside the document, as in `#/$defs/name`; nothing is fetched");
     }
     let (problem, expected) = wording(error, false);
-    let violation = Violation::new(
-        error.instance_path().as_str(),
-        format!("is no valid JSON Schema: {problem}"),
-    );
-    if expected.is_empty() {
-        violation
-    } else {
-        violation.expected(expected)
-    }
+    let violation =
+        Violation::new(error.instance_path().as_str(), format!("is no valid JSON Schema: {problem}"));
+    if expected.is_empty() { violation } else { violation.expected(expected) }
 }
 
 /// What is wrong with a value; without the value itself where it is `sensitive`.
@@ -37,53 +31,37 @@ pub(super) fn of_value(
     let pointer = error.instance_path().as_str();
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            let known: Vec<&str> = if pointer.is_empty() {
-                properties.keys().map(String::as_str).collect()
-            } else {
-                Vec::new()
-            };
-            unexpected
-                .iter()
-                .map(|key| keys::unknown_key(pointer, key, known.iter().copied()))
-                .collect()
+            let known: Vec<&str> =
+                if pointer.is_empty() { properties.keys().map(String::as_str).collect() } else { Vec::new() };
+            unexpected.iter().map(|key| keys::unknown_key(pointer, key, known.iter().copied())).collect()
         }
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
             let violation = Violation::new(format!("{pointer}/{}", pointer_token(key)), "is missing");
             let description = properties.get(key).filter(|_| pointer.is_empty());
-            vec![
-                match description.and_then(|property| property.description.as_deref()) {
-                    Some(description) => {
-                        violation.expected(format!("it is required: {}", description.trim_end_matches('.')))
-                    }
-                    None => violation.expected("it is required"),
-                },
-            ]
+            vec![match description.and_then(|property| property.description.as_deref()) {
+                Some(description) => {
+                    violation.expected(format!("it is required: {}", description.trim_end_matches('.')))
+                }
+                None => violation.expected("it is required"),
+            }]
         }
         _ => {
             let (problem, expected) = wording(error, sensitive);
             let violation = Violation::new(pointer, problem);
-            vec![if expected.is_empty() {
-                violation
-            } else {
-                violation.expected(expected)
-            }]
+            vec![if expected.is_empty() { violation } else { violation.expected(expected) }]
         }
     }
 }
 
 /// The problem, as a phrase that follows the place, and what would be right.
 fn wording(error: &ValidationError<'_>, sensitive: bool) -> (String, String) {
-    let found = if sensitive {
-        "is not accepted".to_owned()
-    } else {
-        format!("is {}", shown(error.instance()))
-    };
+    let found =
+        if sensitive { "is not accepted".to_owned() } else { format!("is {}", shown(error.instance())) };
     let expected = match error.kind() {
         Kind::Enum { options } => {
-            let options = options
-                .as_array()
-                .map_or_else(Vec::new, |options| options.iter().map(shown).collect());
+            let options =
+                options.as_array().map_or_else(Vec::new, |options| options.iter().map(shown).collect());
             format!("one of {}", options.join(", "))
         }
         Kind::Constant { expected_value } => shown(expected_value),
@@ -107,10 +85,7 @@ fn wording(error: &ValidationError<'_>, sensitive: bool) -> (String, String) {
             format!("one of these forms: {}", forms(context, sensitive))
         }
         Kind::OneOfMultipleValid { .. } => {
-            return (
-                "fits more than one of the allowed forms".to_owned(),
-                "exactly one".to_owned(),
-            );
+            return ("fits more than one of the allowed forms".to_owned(), "exactly one".to_owned());
         }
         Kind::Not { .. } => "not of the form that the schema excludes".to_owned(),
         Kind::PropertyNames { .. } => "other names of its entries".to_owned(),
@@ -152,11 +127,7 @@ fn types(kind: &TypeKind) -> String {
 }
 
 fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'i', 'o']) {
-        "an"
-    } else {
-        "a"
-    }
+    if word.starts_with(['a', 'i', 'o']) { "an" } else { "a" }
 }
 
 /// A value as people write it, cut where it is long.

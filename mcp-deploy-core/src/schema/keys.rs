@@ -31,13 +31,7 @@ pub(super) fn unknown(
     let properties = schema.get("properties").and_then(Value::as_object);
     for (key, value) in object {
         if let Some(schema) = properties.and_then(|properties| properties.get(key)) {
-            unknown_inside(
-                document,
-                schema,
-                value,
-                &format!("{pointer}/{}", pointer_token(key)),
-                violations,
-            );
+            unknown_inside(document, schema, value, &format!("{pointer}/{}", pointer_token(key)), violations);
         }
     }
 }
@@ -96,24 +90,11 @@ fn collect(document: &Value, schema: &Value, names: &mut BTreeSet<String>, depth
         schema => schema,
     };
     let lets_in = |word: &str| schema.get(word).is_some_and(|value| *value != Value::Bool(false));
-    if [
-        "additionalProperties",
-        "unevaluatedProperties",
-        "patternProperties",
-    ]
-    .into_iter()
-    .any(lets_in)
-    {
+    if ["additionalProperties", "unevaluatedProperties", "patternProperties"].into_iter().any(lets_in) {
         return false;
     }
-    names.extend(
-        schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flat_map(Map::keys)
-            .cloned(),
-    );
+    names
+        .extend(schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned());
     names.extend(
         schema
             .get("required")
@@ -124,21 +105,11 @@ fn collect(document: &Value, schema: &Value, names: &mut BTreeSet<String>, depth
             .map(str::to_owned),
     );
     let lists = ["allOf", "anyOf", "oneOf"];
-    let combined = lists
-        .iter()
-        .filter_map(|word| schema.get(*word)?.as_array())
-        .flatten();
-    let branches = ["if", "then", "else"]
-        .into_iter()
-        .filter_map(|word| schema.get(word));
-    let dependent = schema
-        .get("dependentSchemas")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(Map::values);
-    let referred = schema
-        .get("$ref")
-        .and_then(|reference| resolve(document, reference.as_str()?));
+    let combined = lists.iter().filter_map(|word| schema.get(*word)?.as_array()).flatten();
+    let branches = ["if", "then", "else"].into_iter().filter_map(|word| schema.get(word));
+    let dependent =
+        schema.get("dependentSchemas").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let referred = schema.get("$ref").and_then(|reference| resolve(document, reference.as_str()?));
     combined
         .chain(branches)
         .chain(dependent)

@@ -8,22 +8,17 @@ fn schema(document: Value) -> ConfigSchema {
 
 /// Every violation of `configuration`, a line each.
 fn complaints(document: Value, configuration: Value) -> String {
-    let Value::Object(configuration) = configuration else {
-        panic!("a configuration is an object")
-    };
+    let Value::Object(configuration) = configuration else { panic!("a configuration is an object") };
     let violations = schema(document).validate(&configuration);
-    violations
-        .iter()
-        .map(|violation| format!("{violation}\n"))
-        .collect()
+    lines(&violations)
 }
 
 fn schema_complaints(document: Value) -> String {
-    ConfigSchema::compile(document)
-        .unwrap_err()
-        .iter()
-        .map(|violation| format!("{violation}\n"))
-        .collect()
+    lines(&ConfigSchema::compile(document).unwrap_err())
+}
+
+fn lines(violations: &Violations) -> String {
+    violations.iter().fold(String::new(), |lines, violation| lines + &violation.to_string() + "\n")
 }
 
 #[test]
@@ -78,25 +73,16 @@ fn conditions_alternatives_and_references_are_followed() {
     `/url` is missing; it is required
     ");
     insta::assert_snapshot!(complaints(document.clone(), json!({"a": 1, "b": 2})), @"fits more than one of the allowed forms; exactly one");
-    assert_eq!(
-        complaints(document, json!({"mode": "net", "url": "x", "b": 1})),
-        ""
-    );
+    assert_eq!(complaints(document, json!({"mode": "net", "url": "x", "b": 1})), "");
 }
 
 #[test]
 fn a_closed_schema_names_the_nearest_key_too_and_an_open_one_takes_all() {
     let closed = json!({"properties": {"path": {}}, "additionalProperties": false});
-    assert_eq!(
-        complaints(closed, json!({"pth": 1})),
-        "`/pth` is unknown; did you mean `path`?\n"
-    );
+    assert_eq!(complaints(closed, json!({"pth": 1})), "`/pth` is unknown; did you mean `path`?\n");
     let open = json!({"properties": {"path": {}}, "additionalProperties": true});
     assert_eq!(complaints(open, json!({"anything": 1})), "");
-    assert_eq!(
-        complaints(json!({}), json!({"x": 1})),
-        "`/x` is unknown; nothing can be configured here\n"
-    );
+    assert_eq!(complaints(json!({}), json!({"x": 1})), "`/x` is unknown; nothing can be configured here\n");
 }
 
 #[test]
@@ -109,10 +95,8 @@ fn the_value_of_a_sensitive_property_is_in_no_message() {
         },
         "maxProperties": 2,
     });
-    let text = complaints(
-        document,
-        json!({"api_token": "canary", "hidden": "canary", "pair": {"inner": "canary"}}),
-    );
+    let text =
+        complaints(document, json!({"api_token": "canary", "hidden": "canary", "pair": {"inner": "canary"}}));
     assert!(!text.contains("canary"), "{text}");
     assert_eq!(text.lines().count(), 4, "{text}");
 }
@@ -153,11 +137,7 @@ fn names_of_variables_and_secrets_follow_from_names_of_properties() {
     }}));
     let check = |key: &str, env: &str, sensitive: bool| {
         let property = schema.property(key);
-        assert_eq!(
-            (property.env.as_str(), property.sensitive),
-            (env, sensitive),
-            "{key}"
-        );
+        assert_eq!((property.env.as_str(), property.sensitive), (env, sensitive), "{key}");
     };
     check("logLevel", "LOG_LEVEL", false);
     check("allowed-dirs", "ALLOWED_DIRS", false);
@@ -175,7 +155,7 @@ fn text_becomes_what_the_schema_wants() {
         "choice": {"enum": ["1", 2]},
     }, "$defs": {"flag": {"type": "boolean"}}}));
     let check = |path: &[&str], text: &str, value: Value| {
-        assert_eq!(schema.coerce(path, text), value, "{path:?} {text}")
+        assert_eq!(schema.coerce(path, text), value, "{path:?} {text}");
     };
     check(&["n"], "42", json!(42));
     check(&["n"], "80a", json!("80a"));

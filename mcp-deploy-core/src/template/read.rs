@@ -61,8 +61,7 @@ impl Fields {
     pub(super) fn typed<T: DeserializeOwned>(&mut self, value: Value, pointer: &str) -> Option<T> {
         let Typed { result, ignored } = typed(value, pointer);
         for pointer in ignored {
-            self.warnings
-                .push(Violation::new(pointer, "is unknown and was not read"));
+            self.warnings.push(Violation::new(pointer, "is unknown and was not read"));
         }
         result.map_err(|violation| self.violations.push(violation)).ok()
     }
@@ -72,14 +71,12 @@ impl Fields {
         let pointer = format!("/{field}");
         if !self.left.contains_key(field) {
             self.known.push(field);
-            self.violations
-                .push(Violation::new(pointer, "is missing").expected(what));
+            self.violations.push(Violation::new(pointer, "is missing").expected(what));
             return String::new();
         }
         match self.take::<String>(field) {
             Some(text) if text.trim().is_empty() => {
-                self.violations
-                    .push(Violation::new(pointer, "is empty").expected(what));
+                self.violations.push(Violation::new(pointer, "is empty").expected(what));
                 text
             }
             text => text.unwrap_or_default(),
@@ -87,22 +84,17 @@ impl Fields {
     }
 
     pub(super) fn wrong(&mut self, pointer: impl Into<String>, problem: impl Into<String>, expected: &str) {
-        self.violations
-            .push(Violation::new(pointer, problem).expected(expected));
+        self.violations.push(Violation::new(pointer, problem).expected(expected));
     }
 
     /// Warns of every field that nobody took.
     fn warn_of_the_rest(&mut self) {
         for field in self.left.keys() {
-            let warning = Violation::new(
-                format!("/{}", pointer_token(field)),
-                "is unknown and was not read",
-            );
-            self.warnings
-                .push(match nearest(field, self.known.iter().copied()) {
-                    Some(nearest) => warning.expected(format!("did you mean `{nearest}`?")),
-                    None => warning,
-                });
+            let warning = Violation::new(format!("/{}", pointer_token(field)), "is unknown and was not read");
+            self.warnings.push(match nearest(field, self.known.iter().copied()) {
+                Some(nearest) => warning.expected(format!("did you mean `{nearest}`?")),
+                None => warning,
+            });
         }
     }
 }
@@ -160,9 +152,7 @@ pub(super) fn template(
         warnings: Violations::default(),
     };
     fields.warn_of_the_rest();
-    let Fields {
-        violations, warnings, ..
-    } = fields;
+    let Fields { violations, warnings, .. } = fields;
     violations.into_result(Template { warnings, ..template })
 }
 
@@ -199,9 +189,7 @@ fn image(fields: &mut Fields) -> Option<ImageRef> {
     let image = match image?.parse::<ImageRef>() {
         Ok(image) => image,
         Err(error) => {
-            fields
-                .violations
-                .push(Violation::new("/docker_image", format!("is wrong: {error}")));
+            fields.violations.push(Violation::new("/docker_image", format!("is wrong: {error}")));
             return None;
         }
     };
@@ -210,9 +198,7 @@ fn image(fields: &mut Fields) -> Option<ImageRef> {
         Some(tag) if image.tag().is_none() && image.digest().is_none() => match image.with_tag(&tag) {
             Ok(image) => Some(image),
             Err(error) => {
-                fields
-                    .violations
-                    .push(Violation::new("/docker_tag", format!("is wrong: {error}")));
+                fields.violations.push(Violation::new("/docker_tag", format!("is wrong: {error}")));
                 None
             }
         },
@@ -240,11 +226,7 @@ fn words(fields: &mut Fields, field: &'static str) -> Vec<String> {
     for (index, item) in items.into_iter().enumerate() {
         match scalar(&item) {
             Some(word) if !word.contains('\0') => words.push(word),
-            _ => fields.wrong(
-                format!("{pointer}/{index}"),
-                "is no text",
-                "a text, a number or a boolean",
-            ),
+            _ => fields.wrong(format!("{pointer}/{index}"), "is no text", "a text, a number or a boolean"),
         }
     }
     words
@@ -256,11 +238,7 @@ fn environment(fields: &mut Fields, port: u16) -> BTreeMap<String, String> {
     for (name, value) in variables {
         let pointer = format!("/environment_variables/{}", pointer_token(&name));
         if !is_env_name(&name) {
-            fields.wrong(
-                pointer,
-                "is no name of an environment variable",
-                "letters, digits and `_`",
-            );
+            fields.wrong(pointer, "is no name of an environment variable", "letters, digits and `_`");
             continue;
         }
         match scalar(&value) {
@@ -289,9 +267,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
 }
 
 fn config_schema(fields: &mut Fields) -> Option<ConfigSchema> {
-    let document = fields
-        .raw("config_schema")
-        .unwrap_or_else(|| Value::Object(Map::new()));
+    let document = fields.raw("config_schema").unwrap_or_else(|| Value::Object(Map::new()));
     match ConfigSchema::compile(document) {
         Ok(schema) => Some(schema),
         Err(violations) => {
@@ -307,13 +283,8 @@ fn check_defaults(schema: &ConfigSchema, default_config: &Map<String, Value>, vi
     merged.extend(default_config.clone());
     let mut found = schema.validate(&merged);
     found.retain(|violation| {
-        let key = violation
-            .pointer
-            .split('/')
-            .nth(1)
-            .unwrap_or_default()
-            .replace("~1", "/")
-            .replace("~0", "~");
+        let key =
+            violation.pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
         default_config.contains_key(&key) || merged.contains_key(&key)
     });
     violations.extend_under("/default_config", found);
@@ -346,11 +317,7 @@ fn resources(fields: &mut Fields) -> Resources {
 fn replicas(fields: &mut Fields) -> u32 {
     let replicas = fields.take("replicas").unwrap_or(1);
     if replicas > MAX_REPLICAS {
-        fields.wrong(
-            "/replicas",
-            format!("is {replicas}"),
-            &format!("at most {MAX_REPLICAS}"),
-        );
+        fields.wrong("/replicas", format!("is {replicas}"), &format!("at most {MAX_REPLICAS}"));
     }
     replicas
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "`json!` makes values")]
+
 use serde_json::json;
 
 use super::*;
@@ -5,10 +7,7 @@ use super::*;
 /// A template of the fields that every one needs, and of `fields`.
 fn with(fields: Value) -> Result<Template> {
     let mut document = json!({"id": "demo", "name": "Demo", "description": "Greets.", "version": "1.0.0"});
-    document
-        .as_object_mut()
-        .unwrap()
-        .extend(fields.as_object().unwrap().clone());
+    document.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     Template::from_value(document, None)
 }
 
@@ -113,11 +112,7 @@ fn the_newer_generation_of_names_is_read() {
     })).unwrap();
     assert_eq!(
         template.transport,
-        Transport {
-            kind: crate::TransportKind::StreamableHttp,
-            port: 7071,
-            path: "/rpc".to_owned()
-        }
+        Transport { kind: crate::TransportKind::StreamableHttp, port: 7071, path: "/rpc".to_owned() }
     );
     assert!(template.warnings.is_empty(), "{}", template.warnings);
     insta::assert_json_snapshot!(template.tools, @r#"
@@ -162,35 +157,20 @@ fn the_newer_generation_of_names_is_read() {
       }
     ]
     "#);
-    assert_eq!(
-        template.config_schema.property("dirs").command_arg.as_deref(),
-        Some("--dir")
-    );
-    assert_eq!(
-        template.metadata.keys().collect::<Vec<_>>(),
-        ["capabilities", "examples", "origin"]
-    );
+    assert_eq!(template.config_schema.property("dirs").command_arg.as_deref(), Some("--dir"));
+    assert_eq!(template.metadata.keys().collect::<Vec<_>>(), ["capabilities", "examples", "origin"]);
 }
 
 #[test]
 fn images_are_kept_exactly_and_derived_where_none_is_written() {
-    let image = |fields: Value| {
-        with(fields)
-            .unwrap()
-            .image("reg.example:5000/team/")
-            .unwrap()
-            .as_str()
-            .to_owned()
-    };
+    let image =
+        |fields: Value| with(fields).unwrap().image("reg.example:5000/team/").unwrap().as_str().to_owned();
     let digest = format!("a@sha256:{}", "0".repeat(64));
     assert_eq!(image(json!({})), "reg.example:5000/team/mcp-demo:latest");
     assert_eq!(image(json!({"docker_image": "a"})), "a");
     assert_eq!(image(json!({"docker_image": "a:1", "docker_tag": "2"})), "a:1");
     assert_eq!(image(json!({"docker_image": digest, "docker_tag": "2"})), digest);
-    assert_eq!(
-        image(json!({"docker_image": "localhost:5000/a", "docker_tag": "2"})),
-        "localhost:5000/a:2"
-    );
+    assert_eq!(image(json!({"docker_image": "localhost:5000/a", "docker_tag": "2"})), "localhost:5000/a:2");
 }
 
 #[test]
@@ -198,14 +178,8 @@ fn the_port_comes_from_the_first_place_that_says_it() {
     let port = |fields: Value| with(fields).unwrap().transport.port;
     assert_eq!(port(json!({})), 8080);
     assert_eq!(port(json!({"ports": {"80": 7071}})), 7071);
-    assert_eq!(
-        port(json!({"ports": {"80": 7071, "81": 7072}, "exposed_port": "9000"})),
-        9000
-    );
-    assert_eq!(
-        port(json!({"exposed_port": 9000, "transport": {"port": 9001}})),
-        9001
-    );
+    assert_eq!(port(json!({"ports": {"80": 7071, "81": 7072}, "exposed_port": "9000"})), 9000);
+    assert_eq!(port(json!({"exposed_port": 9000, "transport": {"port": 9001}})), 9001);
 }
 
 #[test]
@@ -265,20 +239,14 @@ fn ports_that_are_none_are_refused() {
         let text = complaints(fields);
         assert!(text.starts_with(&format!("`{pointer}`")), "{text}");
     }
-    assert_eq!(
-        complaints(json!({"ports": {"80": "80a"}})),
-        "`/ports/80` is `80a`; a number from 1 to 65535"
-    );
+    assert_eq!(complaints(json!({"ports": {"80": "80a"}})), "`/ports/80` is `80a`; a number from 1 to 65535");
 }
 
 #[test]
 fn quantities_that_are_none_are_refused_where_they_stand() {
     for memory in ["12XB", "-1", "1e400"] {
         let text = complaints(json!({"resources": {"limits": {"memory": memory}}}));
-        assert!(
-            text.starts_with("`/resources/limits/memory`") && text.contains(memory),
-            "{text}"
-        );
+        assert!(text.starts_with("`/resources/limits/memory`") && text.contains(memory), "{text}");
     }
 }
 

@@ -25,42 +25,26 @@ pub(super) fn tools(fields: &mut Fields) -> Vec<Tool> {
     let mut tools = Vec::new();
     for (index, value) in written.into_iter().enumerate() {
         let pointer = format!("/tools/{index}");
-        let Some(Written {
-            name,
-            description,
-            input_schema,
-            parameters,
-        }) = fields.typed(value, &pointer)
+        let Some(Written { name, description, input_schema, parameters }) = fields.typed(value, &pointer)
         else {
             continue;
         };
         if name.is_empty() || !names.insert(name.clone()) {
-            fields.wrong(
-                format!("{pointer}/name"),
-                format!("is `{name}`"),
-                "a name of its own",
-            );
+            fields.wrong(format!("{pointer}/name"), format!("is `{name}`"), "a name of its own");
         }
         let input_schema = match (input_schema, parameters) {
             (Some(schema), _) => schema,
             (None, Some(parameters)) => from_parameters(parameters, &format!("{pointer}/parameters"), fields),
             (None, None) => object_schema(Map::new(), Vec::new()),
         };
-        if let Err(error) = jsonschema::options()
-            .offline()
-            .build(&Value::Object(input_schema.clone()))
-        {
+        if let Err(error) = jsonschema::options().offline().build(&Value::Object(input_schema.clone())) {
             fields.wrong(
                 pointer,
                 format!("has arguments that are no valid JSON Schema: {error}"),
                 "a JSON Schema",
             );
         }
-        tools.push(Tool {
-            name,
-            description,
-            input_schema,
-        });
+        tools.push(Tool { name, description, input_schema });
     }
     tools
 }
@@ -106,11 +90,7 @@ fn parameter(item: Value) -> Option<(String, Value, bool)> {
     let required = schema
         .remove("required")
         .or_else(|| schema.remove("optional").map(|optional| json!(optional == false)));
-    Some((
-        name,
-        Value::Object(schema),
-        required.is_some_and(|required| required == true),
-    ))
+    Some((name, Value::Object(schema), required.is_some_and(|required| required == true)))
 }
 
 fn object_schema(properties: Map<String, Value>, required: Vec<Value>) -> Map<String, Value> {

@@ -26,33 +26,17 @@ struct Written {
 /// the only one of `ports`, else 8080.
 pub(super) fn transport(fields: &mut Fields) -> Transport {
     let written = match fields.raw("transport") {
-        Some(Value::String(kind)) => Written {
-            default: Some(kind),
-            ..Written::default()
-        },
+        Some(Value::String(kind)) => Written { default: Some(kind), ..Written::default() },
         Some(value) => fields.typed(value, "/transport").unwrap_or_default(),
         None => Written::default(),
     };
-    let Written {
-        default,
-        supported,
-        port: written_port,
-        path,
-    } = written;
+    let Written { default, supported, port: written_port, path } = written;
     let kind = kind(default, &supported, fields);
     let path = path.unwrap_or_else(|| DEFAULT_PATH.to_owned());
     if !path.starts_with('/') || path.contains(char::is_whitespace) {
-        fields.wrong(
-            "/transport/path",
-            format!("is `{path}`"),
-            "a path that begins with `/`",
-        );
+        fields.wrong("/transport/path", format!("is `{path}`"), "a path that begins with `/`");
     }
-    Transport {
-        kind,
-        port: port(written_port, fields),
-        path,
-    }
+    Transport { kind, port: port(written_port, fields), path }
 }
 
 /// HTTP where the server supports it: no other can be reached from outside its container.
@@ -61,11 +45,7 @@ fn kind(default: Option<String>, supported: &[String], fields: &mut Fields) -> T
     for (index, name) in supported.iter().enumerate() {
         match named(name) {
             Some(kind) => kinds.push(kind),
-            None => fields.wrong(
-                format!("/transport/supported/{index}"),
-                format!("is `{name}`"),
-                A_KIND,
-            ),
+            None => fields.wrong(format!("/transport/supported/{index}"), format!("is `{name}`"), A_KIND),
         }
     }
     let default = default.and_then(|name| {
@@ -78,9 +58,7 @@ fn kind(default: Option<String>, supported: &[String], fields: &mut Fields) -> T
     if kinds.contains(&TransportKind::StreamableHttp) {
         return TransportKind::StreamableHttp;
     }
-    default
-        .or_else(|| kinds.first().copied())
-        .unwrap_or(TransportKind::StreamableHttp)
+    default.or_else(|| kinds.first().copied()).unwrap_or(TransportKind::StreamableHttp)
 }
 
 fn named(name: &str) -> Option<TransportKind> {
@@ -107,19 +85,12 @@ fn port(written: Option<Value>, fields: &mut Fields) -> u16 {
     let written = match written {
         Some(value) => number(&value, "/transport/port", fields),
         None if exposed.is_none() && inside.len() > 1 => {
-            fields.wrong(
-                "/ports",
-                "has several ports",
-                "say in `transport.port` which one speaks MCP",
-            );
+            fields.wrong("/ports", "has several ports", "say in `transport.port` which one speaks MCP");
             None
         }
         None => None,
     };
-    written
-        .or(exposed)
-        .or_else(|| inside.first().copied())
-        .unwrap_or(DEFAULT_PORT)
+    written.or(exposed).or_else(|| inside.first().copied()).unwrap_or(DEFAULT_PORT)
 }
 
 /// A port: a number, or the same as text.
@@ -131,11 +102,7 @@ fn number(value: &Value, pointer: &str, fields: &mut Fields) -> Option<u16> {
     };
     let port = port.filter(|port| *port != 0);
     if port.is_none() {
-        fields.wrong(
-            pointer,
-            format!("is `{value}`").replace("`\"", "`").replace("\"`", "`"),
-            A_PORT,
-        );
+        fields.wrong(pointer, format!("is `{value}`").replace("`\"", "`").replace("\"`", "`"), A_PORT);
     }
     port
 }

@@ -11,9 +11,7 @@ const A_VOLUME_NAME: &str = "1 to 40 characters `a-z 0-9 -`, a letter or digit f
 pub(super) fn volumes(fields: &mut Fields) -> (Vec<Volume>, Vec<Mount>) {
     let mut volumes: Vec<Volume> = fields.take("volumes").unwrap_or_default();
     let mut mounts = Vec::new();
-    let mut pointers: Vec<String> = (0..volumes.len())
-        .map(|index| format!("/volumes/{index}"))
-        .collect();
+    let mut pointers: Vec<String> = (0..volumes.len()).map(|index| format!("/volumes/{index}")).collect();
     let short: Vec<String> = fields.take("volume_mounts").unwrap_or_default();
     for (index, text) in short.iter().enumerate() {
         let pointer = format!("/volume_mounts/{index}");
@@ -34,11 +32,7 @@ pub(super) fn volumes(fields: &mut Fields) -> (Vec<Volume>, Vec<Mount>) {
     let mut paths = BTreeSet::new();
     for (volume, pointer) in volumes.iter().zip(&pointers) {
         if !is_volume_name(&volume.name) {
-            fields.wrong(
-                format!("{pointer}/name"),
-                format!("is `{}`", volume.name),
-                A_VOLUME_NAME,
-            );
+            fields.wrong(format!("{pointer}/name"), format!("is `{}`", volume.name), A_VOLUME_NAME);
         } else if !names.insert(volume.name.clone()) {
             fields.wrong(
                 format!("{pointer}/name"),
@@ -70,11 +64,7 @@ fn parse(text: &str) -> Option<Parsed> {
         return (!name.is_empty()).then(|| named(name, text));
     };
     match is_host_path(source) {
-        true => Some(Parsed::Mount(Mount {
-            host_path: source.to_owned(),
-            path: path.to_owned(),
-            read_only,
-        })),
+        true => Some(Parsed::Mount(Mount { host_path: source.to_owned(), path: path.to_owned(), read_only })),
         // A named volume that nobody can write to would stay empty.
         false if read_only => None,
         false => is_volume_name(source).then(|| named(source.to_owned(), path)),
@@ -83,13 +73,7 @@ fn parse(text: &str) -> Option<Parsed> {
 
 fn named(name: String, path: &str) -> Parsed {
     let path = path.to_owned();
-    Parsed::Volume(Volume {
-        name,
-        path,
-        size: None,
-        access_mode: AccessMode::default(),
-        storage_class: None,
-    })
+    Parsed::Volume(Volume { name, path, size: None, access_mode: AccessMode::default(), storage_class: None })
 }
 
 fn check_path(path: &str, pointer: &str, paths: &mut BTreeSet<String>, fields: &mut Fields) {
@@ -101,11 +85,7 @@ fn check_path(path: &str, pointer: &str, paths: &mut BTreeSet<String>, fields: &
             "an absolute path below `/`, without `:` or `..`",
         );
     } else if !paths.insert(path.trim_end_matches('/').to_owned()) {
-        fields.wrong(
-            pointer,
-            format!("is mounted at `{path}`, as another is"),
-            "a path of its own",
-        );
+        fields.wrong(pointer, format!("is mounted at `{path}`, as another is"), "a path of its own");
     }
 }
 

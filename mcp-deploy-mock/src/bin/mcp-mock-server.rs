@@ -46,9 +46,7 @@ Environment:
 const USAGE_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
-    let arguments = std::env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned());
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let options = match parse(arguments, environment()) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Print(text)) => {
@@ -56,9 +54,8 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(message) => {
-            Log::Stderr.write(&format!(
-                "error: {message}\n\nhint: `mcp-mock-server --help` lists what it takes"
-            ));
+            Log::Stderr
+                .write(&format!("error: {message}\n\nhint: `mcp-mock-server --help` lists what it takes"));
             return ExitCode::from(USAGE_ERROR);
         }
     };
@@ -113,12 +110,7 @@ enum Behaviour {
 /// The environment variables; what is not Unicode in them is replaced.
 fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
-        .map(|(name, value)| {
-            (
-                name.to_string_lossy().into_owned(),
-                value.to_string_lossy().into_owned(),
-            )
-        })
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect()
 }
 
@@ -135,19 +127,12 @@ fn parse(
             Some((flag, value)) => (flag, Some(value.to_owned())),
             None => (argument.as_str(), None),
         };
-        let mut value = || {
-            attached
-                .clone()
-                .or_else(|| arguments.next())
-                .ok_or(format!("`{flag}` needs a value"))
-        };
+        let mut value =
+            || attached.clone().or_else(|| arguments.next()).ok_or(format!("`{flag}` needs a value"));
         match flag {
             "-h" | "--help" => return Ok(Command::Print(HELP.to_owned())),
             "-V" | "--version" => {
-                return Ok(Command::Print(format!(
-                    "mcp-mock-server {}",
-                    env!("CARGO_PKG_VERSION")
-                )));
+                return Ok(Command::Print(format!("mcp-mock-server {}", env!("CARGO_PKG_VERSION"))));
             }
             "--template" => template = Some(PathBuf::from(value()?)),
             "--transport" => transport = parse_transport(&value()?)?,
@@ -156,25 +141,17 @@ fn parse(
         }
     }
     let behaviour = behaviour.map_or(Ok(Behaviour::Well), |text| parse_behaviour(&text))?;
-    let only_http = matches!(
-        behaviour,
-        Behaviour::NotMcp | Behaviour::Mute | Behaviour::Unauthorized
-    );
+    let only_http = matches!(behaviour, Behaviour::NotMcp | Behaviour::Mute | Behaviour::Unauthorized);
     if only_http && transport == Transport::Stdio {
         return Err("this behaviour is one of the transport `http`, and `stdio` was given".to_owned());
     }
     let port = variable("PORT").map_or("8080", String::as_str);
-    let port = port
-        .parse()
-        .map_err(|_| format!("PORT is `{port}`, and has to be a number from 0 to 65535"))?;
+    let port =
+        port.parse().map_err(|_| format!("PORT is `{port}`, and has to be a number from 0 to 65535"))?;
     let path = variable("MCP_PATH").map_or("/mcp", String::as_str);
     Ok(Command::Run(Options {
         template,
-        transport: if behaviour == Behaviour::Stdio {
-            Transport::Stdio
-        } else {
-            transport
-        },
+        transport: if behaviour == Behaviour::Stdio { Transport::Stdio } else { transport },
         behaviour,
         port,
         path: format!("/{}", path.trim_start_matches('/')),
@@ -208,9 +185,7 @@ fn parse_behaviour(text: &str) -> Result<Behaviour, String> {
 }
 
 fn run(options: Options) -> Result<(), BoxError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve_until_told_to_stop(options));
     // A read of standard input may be under way that nothing can cancel.
     runtime.shutdown_background();
@@ -256,10 +231,8 @@ async fn serve(options: &Options) -> Result<Option<HttpServer>, BoxError> {
 
 impl Options {
     fn profile(&self) -> Result<ServerProfile, BoxError> {
-        let mut profile = self
-            .template
-            .as_deref()
-            .map_or_else(|| Ok(echo_profile()), profile_from_template)?;
+        let mut profile =
+            self.template.as_deref().map_or_else(|| Ok(echo_profile()), profile_from_template)?;
         profile.echo_environment = self.behaviour == Behaviour::EchoEnvironment;
         profile.environment.clone_from(&self.environment);
         Ok(profile)

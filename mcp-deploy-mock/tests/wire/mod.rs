@@ -15,11 +15,7 @@ pub(crate) async fn post(address: SocketAddr, path: &str, method: &str, params: 
          Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
          MCP-Protocol-Version: 2025-11-25\r\nContent-Length: {length}"
     );
-    let answer = exchange(
-        address,
-        &format!("POST {path} HTTP/1.1\r\n{headers}\r\n\r\n{body}"),
-    )
-    .await;
+    let answer = exchange(address, &format!("POST {path} HTTP/1.1\r\n{headers}\r\n\r\n{body}")).await;
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     serde_json::from_str(body).unwrap()
 }

@@ -1,0 +1,121 @@
+//! How a server's process is kept: restarted, hardened.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+/// What happens when the server's process ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// It is started again, also after a restart of the platform.
+    #[default]
+    Always,
+    /// It is started again when it ended with an error.
+    OnFailure,
+    /// It stays ended.
+    Never,
+}
+
+impl RestartPolicy {
+    /// The word, as it stands in templates.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::OnFailure => "on-failure",
+            Self::Never => "never",
+        }
+    }
+}
+
+impl fmt::Display for RestartPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// User, file system and capabilities; the default is the hardened one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Security {
+    /// The user; default 1000.
+    pub run_as_user: RunAsUser,
+    /// Whether the root file system is read-only (`/tmp` and `HOME` are writable); default true.
+    pub read_only_root: bool,
+    /// Linux capabilities that are added to none.
+    pub add_capabilities: Vec<String>,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self { run_as_user: RunAsUser::default(), read_only_root: true, add_capabilities: Vec::new() }
+    }
+}
+
+impl Security {
+    /// Which parts of the default hardening are taken back.
+    pub fn relaxations(&self) -> Vec<Relaxation> {
+        let Self { run_as_user, read_only_root, add_capabilities } = self;
+        let mut relaxations = Vec::new();
+        if matches!(run_as_user, RunAsUser::Image | RunAsUser::Id(0)) {
+            relaxations.push(Relaxation::RunAsUser);
+        }
+        if !read_only_root {
+            relaxations.push(Relaxation::ReadOnlyRoot);
+        }
+        if !add_capabilities.is_empty() {
+            relaxations.push(Relaxation::AddCapabilities);
+        }
+        relaxations
+    }
+}
+
+/// A part of the default hardening that a template takes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relaxation {
+    /// It runs as root, or as whoever the image says.
+    RunAsUser,
+    /// Its root file system is writable.
+    ReadOnlyRoot,
+    /// It has Linux capabilities.
+    AddCapabilities,
+}
+
+/// Who the server runs as: a number, or `image`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunAsUser {
+    /// This user id.
+    Id(u32),
+    /// Whoever the image says.
+    Image,
+}
+
+impl Default for RunAsUser {
+    fn default() -> Self {
+        Self::Id(1000)
+    }
+}
+
+impl Serialize for RunAsUser {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Id(id) => serializer.serialize_u32(*id),
+            Self::Image => serializer.serialize_str("image"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RunAsUser {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) if text == "image" => Ok(Self::Image),
+            Value::Number(id) => match id.as_u64().map(u32::try_from) {
+                Some(Ok(id)) => Ok(Self::Id(id)),
+                _ => Err(de::Error::custom("`run_as_user` is a user id from 0 to 4294967295")),
+            },
+            _ => Err(de::Error::custom("`run_as_user` is a user id or `image`")),
+        }
+    }
+}
