@@ -1,2 +1,49 @@
-//! The command line.
-fn main() {}
+//! `mcp-deploy`: deploys MCP servers from templates and proves that they answer.
+
+mod args;
+mod backends;
+mod commands;
+mod env_file;
+mod error;
+mod output;
+mod progress;
+mod prompt;
+mod settings;
+mod values;
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::{Cli, LogFormat};
+
+fn main() -> ExitCode {
+    // A shell that completes a line runs this program: then it prints the candidates and ends here.
+    CompleteEnv::with_factory(Cli::command).complete();
+    let Cli { global, command } = Cli::parse();
+    log_to_stderr(global.log_format);
+    let format = global.output;
+    match commands::run(command, &global) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.tell(format);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Logs what `RUST_LOG` asks for; nothing by default, for errors are told anyway.
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_spec::distribution::Reference;
 use serde::{Deserialize, Serialize};
 
 /// A reference to a container image: `[registry[:port]/]repository[:tag][@digest]`.
@@ -99,19 +98,79 @@ fn reason_against(written: &str) -> Option<String> {
     {
         return Some(reason);
     }
-    let repository = repository(name);
+    if let Some(tag) = tag
+        && let Some(reason) = tag_reason(tag)
+    {
+        return Some(reason);
+    }
+    let (registry, repository) = split_registry(name);
+    registry.and_then(registry_reason).or_else(|| repository_reason(repository))
+}
+
+/// The registry and the repository: the first part is a registry only when it holds a dot or a port, or is
+/// `localhost`.
+fn split_registry(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((registry, path)) if registry.contains(['.', ':']) || registry == "localhost" => {
+            (Some(registry), path)
+        }
+        _ => (None, name),
+    }
+}
+
+/// A host name or an address, and maybe a port.
+fn registry_reason(registry: &str) -> Option<String> {
+    let (host, port) = match registry.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (registry, None),
+    };
+    let is_address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    let is_label = |label: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !label.is_empty() && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if !is_address && !host.split('.').all(is_label) {
+        return Some(format!("the registry `{host}` is no host name"));
+    }
+    let port =
+        port.filter(|port| port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) || port.len() > 5)?;
+    Some(format!("the registry's port `{port}` is no number"))
+}
+
+/// Parts of `a-z 0-9` with `.`, `_`, `__` or dashes between them, joined by `/`.
+fn repository_reason(repository: &str) -> Option<String> {
+    const LONGEST: usize = 255;
+    if repository.len() > LONGEST {
+        return Some(format!(
+            "the repository has {} characters, and at most {LONGEST} fit",
+            repository.len()
+        ));
+    }
     if repository.chars().any(|c| c.is_ascii_uppercase()) {
         return Some(format!("the repository `{repository}` may contain no capitals"));
     }
-    Reference::from_str(written).err().map(|error| error.to_string())
+    let is_separator = |run: &str| matches!(run, "." | "_" | "__") || run.bytes().all(|b| b == b'-');
+    let is_part = |part: &str| {
+        let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let mut runs = part.split(is_inner).filter(|run| !run.is_empty());
+        part.starts_with(is_inner) && part.ends_with(is_inner) && runs.all(is_separator)
+    };
+    if repository.split('/').all(is_part) {
+        return None;
+    }
+    Some(format!(
+        "the repository `{repository}` has to be of `a-z 0-9`, with single `.`, `_`, `-` or `/` between them"
+    ))
 }
 
-/// The name without its registry: the first part is one only when it holds a dot or a port, or is `localhost`.
-fn repository(name: &str) -> &str {
-    match name.split_once('/') {
-        Some((registry, path)) if registry.contains(['.', ':']) || registry == "localhost" => path,
-        _ => name,
-    }
+fn tag_reason(tag: &str) -> Option<String> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let well_formed = tag.len() <= 128 && tag.chars().all(inner) && !tag.starts_with(['.', '-']);
+    (!well_formed)
+        .then(|| format!("the tag `{tag}` has to be of at most 128 letters, digits, `_`, `.` and `-`"))
 }
 
 fn digest_reason(digest: &str) -> Option<String> {
@@ -165,6 +224,8 @@ mod tests {
         for (text, tag, digest) in [
             ("demo", None, None),
             ("library/demo:1.0", Some("1.0"), None),
+            ("a__b/c--d.e_f", None, None),
+            ("[::1]:5000/demo:x", Some("x"), None),
             ("localhost:5000/demo", None, None),
             ("localhost:5000/demo:latest", Some("latest"), None),
             (with_digest.as_str(), None, Some(DIGEST)),
@@ -183,6 +244,13 @@ mod tests {
         insta::assert_snapshot!(complaint("x:"), @"`x:` is no image reference: the tag after `:` is empty");
         insta::assert_snapshot!(complaint("x@sha256:short"), @"`x@sha256:short` is no image reference: a sha256 digest has 64 lower-case hexadecimal digits");
         insta::assert_snapshot!(complaint(""), @"`` is no image reference: it is empty");
+        insta::assert_snapshot!(complaint("a//b"), @"`a//b` is no image reference: the repository `a//b` has to be of `a-z 0-9`, with single `.`, `_`, `-` or `/` between them");
+        insta::assert_snapshot!(complaint("-a"), @"`-a` is no image reference: the repository `-a` has to be of `a-z 0-9`, with single `.`, `_`, `-` or `/` between them");
+        insta::assert_snapshot!(complaint("a...b"), @"`a...b` is no image reference: the repository `a...b` has to be of `a-z 0-9`, with single `.`, `_`, `-` or `/` between them");
+        insta::assert_snapshot!(complaint("host..name/x"), @"`host..name/x` is no image reference: the registry `host..name` is no host name");
+        insta::assert_snapshot!(complaint("host:80a/x"), @"`host:80a/x` is no image reference: the registry's port `80a` is no number");
+        insta::assert_snapshot!(complaint("x:-tag"), @"`x:-tag` is no image reference: the tag `-tag` has to be of at most 128 letters, digits, `_`, `.` and `-`");
+        insta::assert_snapshot!(complaint("größe"), @"`größe` is no image reference: the repository `größe` has to be of `a-z 0-9`, with single `.`, `_`, `-` or `/` between them");
         insta::assert_snapshot!(complaint("x@md5:ab"), @"`x@md5:ab` is no image reference: the digest algorithm `md5` is none of sha256, sha384, sha512");
     }
 

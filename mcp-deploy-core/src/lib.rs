@@ -90,8 +90,8 @@ pub use name::{DeploymentName, NameError, TemplateId};
 pub use quantity::{Cpu, Memory, QuantityError};
 pub use report::{Era, McpReport, ServerInfo};
 pub use request::{Overrides, Request};
-pub use resolve::resolve;
-pub use schema::{ConfigSchema, Property, VolumeMount};
+pub use resolve::{missing, resolve};
+pub use schema::{ConfigSchema, Property, VolumeMount, coerce};
 pub use settings::{MockSettings, Settings, Variable};
 pub use spec::{
     AccessMode, Autoscaling, DeploymentSpec, Exposure, Health, Mount, Network, Peer, Placement, REDACTED,

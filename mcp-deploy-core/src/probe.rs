@@ -3,19 +3,19 @@
 //! The client is rmcp's in its automatic mode: a request of revision 2026-07-28 first, `initialize` of 2025-11-25
 //! where the server does not know it. Every function opens a connection of its own, and closes it.
 
-use std::error::Error as StdError;
+mod sort;
+
 use std::future::Future;
 use std::time::Duration;
 
 use rmcp::model::{CallToolRequestParams, ClientCapabilities, ContentBlock, Implementation, ProtocolVersion};
-use rmcp::service::{
-    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService, ServiceError,
-};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, RoleClient};
 use serde_json::{Map, Value};
 
+use self::sort::{of_handshake, of_request};
 use crate::{BoxError, Era, McpReport, ServerInfo, Tool};
 
 /// How long the end of a session may take before its connection is just closed.
@@ -208,68 +208,4 @@ impl Client {
             tracing::debug!(%error, "the MCP session did not end well");
         }
     }
-}
-
-/// Sorts what went wrong in a handshake.
-fn of_handshake(error: ClientInitializeError) -> ProbeError {
-    if error.is_authorization_required() {
-        return ProbeError::AuthorizationRequired;
-    }
-    match error {
-        // What the older handshake met says more: every older server refuses the newer one.
-        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => of_handshake(*fallback),
-        ClientInitializeError::JsonRpcError(_)
-        | ClientInitializeError::NoCompatibleProtocolVersion { .. } => ProbeError::Server(error.into()),
-        error => of_transport(error.into()),
-    }
-}
-
-/// Sorts what went wrong after a handshake.
-fn of_request(error: ServiceError) -> ProbeError {
-    match error {
-        ServiceError::McpError(_) => ProbeError::Server(error.into()),
-        ServiceError::TransportSend(_) | ServiceError::TransportClosed => of_transport(error.into()),
-        error => ProbeError::NotMcp(error.into()),
-    }
-}
-
-fn of_transport(error: BoxError) -> ProbeError {
-    let text = crate::error::chain(&*error).to_lowercase();
-    let status = status(&text);
-    match status {
-        Some(403) if text.contains("host") => ProbeError::HostRejected(error),
-        Some(421) => ProbeError::HostRejected(error),
-        Some(401 | 403) => ProbeError::AuthorizationRequired,
-        Some(502..=504) => ProbeError::Unreachable(error),
-        None if is_unreachable(&*error) => ProbeError::Unreachable(error),
-        _ => ProbeError::NotMcp(error),
-    }
-}
-
-/// The HTTP status in a message of the transport, which has no other way to tell it.
-fn status(text: &str) -> Option<u16> {
-    let (_, rest) = text.split_once("http ").or_else(|| text.split_once("status: "))?;
-    rest.get(..3)?.parse().ok()
-}
-
-/// Whether the connection could not be made, or was cut.
-fn is_unreachable(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(StreamableHttpError::Client(error)) =
-            error.downcast_ref::<StreamableHttpError<reqwest::Error>>()
-        {
-            return !error.is_status() && !error.is_decode();
-        }
-        if let Some(ClientInitializeError::TransportError { error, .. }) = error.downcast_ref() {
-            cause = Some(&*error.error);
-            continue;
-        }
-        if let Some(ServiceError::TransportSend(error)) = error.downcast_ref() {
-            cause = Some(&*error.error);
-            continue;
-        }
-        cause = error.source();
-    }
-    false
 }

@@ -77,6 +77,13 @@ pub fn resolve(template: &Template, request: &Request, registry: &str) -> Result
     })
 }
 
+/// The required properties at the top that no source of the configuration gives, for a program that can ask.
+pub fn missing<'a>(template: &'a Template, request: &Request) -> Vec<&'a str> {
+    // What is wrong with the rest comes with `resolve`.
+    let merged = merge::configuration(template, request, &mut Violations::default());
+    template.config_schema.missing(&merged.configuration)
+}
+
 fn name(template: &Template, request: &Request, violations: &mut Violations) -> Option<DeploymentName> {
     let Some(name) = &request.name else {
         return Some(DeploymentName::derived_from(&template.id));

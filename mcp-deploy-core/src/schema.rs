@@ -15,6 +15,9 @@ use crate::document::{Typed, typed};
 use crate::error::pointer_token;
 use crate::{Violation, Violations};
 
+/// What joins the items of an array, unless the template says otherwise.
+const DEFAULT_SEPARATOR: &str = ",";
+
 /// Endings of names whose values are taken for secrets, unless the template says `sensitive: false`.
 pub(crate) const SECRET_ENDINGS: [&str; 4] = ["_TOKEN", "_PASSWORD", "_SECRET", "_KEY"];
 
@@ -106,15 +109,10 @@ impl ConfigSchema {
         self.properties.get(key).cloned().unwrap_or_else(|| Property::of(key, Extensions::default(), None))
     }
 
-    /// The names of the required properties at the top that have neither a value in `configuration` nor a
-    /// default.
-    pub fn missing(&self, configuration: &Map<String, Value>) -> Vec<&str> {
+    /// The names of the required properties at the top that a configuration lacks.
+    pub(crate) fn missing(&self, configuration: &Map<String, Value>) -> Vec<&str> {
         let required = self.document.get("required").and_then(Value::as_array).into_iter().flatten();
-        let with_defaults = self.defaults();
-        required
-            .filter_map(Value::as_str)
-            .filter(|key| !configuration.contains_key(*key) && !with_defaults.contains_key(*key))
-            .collect()
+        required.filter_map(Value::as_str).filter(|key| !configuration.contains_key(*key)).collect()
     }
 
     /// The defaults of the properties at the top, and of those inside objects that have some.
@@ -130,7 +128,8 @@ impl ConfigSchema {
     /// `text` as the type that the schema gives to the value at `path`; text that is none stays text, for
     /// the validation to say so.
     pub fn coerce(&self, path: &[&str], text: &str) -> Value {
-        let separator = path.first().map_or_else(|| ",".to_owned(), |key| self.property(key).separator);
+        let separator =
+            path.first().map_or_else(|| DEFAULT_SEPARATOR.to_owned(), |key| self.property(key).separator);
         coerce::coerce(&self.document, path, text, &separator)
     }
 
@@ -163,6 +162,18 @@ impl fmt::Debug for ConfigSchema {
     }
 }
 
+/// `text` as the type that a JSON Schema gives to the value at `path`; text that is none stays text. Items of an
+/// array are separated by `,`.
+///
+/// ```
+/// let schema = serde_json::json!({"properties": {"count": {"type": "integer"}}});
+/// assert_eq!(mcp_deploy_core::coerce(&schema, &["count"], "3"), 3);
+/// assert_eq!(mcp_deploy_core::coerce(&schema, &["count"], "many"), "many");
+/// ```
+pub fn coerce(schema: &Value, path: &[&str], text: &str) -> Value {
+    coerce::coerce(schema, path, text, DEFAULT_SEPARATOR)
+}
+
 /// Whether a name is that of a secret.
 pub(crate) fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
@@ -186,7 +197,7 @@ impl Property {
         });
         Self {
             sensitive,
-            separator: env_separator.unwrap_or_else(|| ",".to_owned()),
+            separator: env_separator.unwrap_or_else(|| DEFAULT_SEPARATOR.to_owned()),
             volume_mount: match volume_mount {
                 Some(Value::Bool(true)) => Some(VolumeMount::BelowMnt),
                 Some(Value::String(path)) => Some(VolumeMount::At(path)),

@@ -301,7 +301,8 @@ impl DeploymentBackend for MockBackend {
         let now = Timestamp::now();
         let deployment = record.report(now, self.inner.phases);
         if deployment.replicas.ready == 0 {
-            let reason = format!("it is {}, and nothing listens", deployment.status);
+            let reason =
+                format!("it is {}, and nothing listens; `start` starts a stopped one", deployment.status);
             return Err(Error::backend(BACKEND, format!("connect to `{name}`"), reason));
         }
         if self.is_shared() {

@@ -28,15 +28,18 @@ impl Changes {
 
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
+        self.next_within(None).await;
+    }
+
+    /// Waits for the next one, but not longer.
+    async fn next_within(&mut self, longest: Option<Duration>) {
         let now = Timestamp::now();
-        let state = self.backend.state();
-        let is_away = state.as_ref().map_or(true, |state| state.unavailable_calls > 0);
-        let next_phase = state.ok().and_then(|state| {
+        let next_phase = self.backend.state().ok().and_then(|state| {
             let records = state.deployments.values();
             records.filter_map(|record| status::next_change(record, now, self.backend.phases())).min()
         });
-        let look_again = (is_away || self.backend.is_shared()).then_some(LOOK_AGAIN);
-        let Some(pause) = next_phase.into_iter().chain(look_again).min() else {
+        let look_again = self.backend.is_shared().then_some(LOOK_AGAIN);
+        let Some(pause) = next_phase.into_iter().chain(look_again).chain(longest).min() else {
             // It cannot end: we hold the backend, and that the other end.
             let _ = self.verbs.changed().await;
             return;
@@ -79,7 +82,8 @@ impl Watching {
                 return event;
             }
             if !std::mem::take(&mut self.first) {
-                self.changes.next().await;
+                // After an error the platform may be back without telling.
+                self.changes.next_within(self.seen.is_none().then_some(LOOK_AGAIN)).await;
             }
             self.look();
         }

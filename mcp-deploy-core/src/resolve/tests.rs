@@ -269,6 +269,16 @@ fn a_name_is_derived_where_none_is_given() {
     assert_eq!(spec.image.as_str(), "ghcr.io/team/mcp-demo:latest");
 }
 
+#[test]
+fn what_any_source_gives_is_not_missing() {
+    let template = template(json!({"default_config": {"a": 1}, "config_schema": {
+        "required": ["a", "b", "c", "d", "e", "f"],
+        "properties": {"c": {"env_mapping": "THE_C"}, "e": {"default": 1}},
+    }}));
+    let request = Request::default().set("b.inner", "1").env("THE_C", "1").value("d", 1);
+    assert_eq!(missing(&template, &request), ["f"]);
+}
+
 proptest! {
     #[test]
     fn any_text_without_nul_arrives_byte_for_byte(text in "[^\0]{0,200}") {

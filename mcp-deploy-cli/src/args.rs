@@ -1,0 +1,147 @@
+//! The command line: the options of every command, and the commands.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mcp_deploy_core::Settings;
+
+use crate::commands::{call, completions, delete, deploy, lifecycle, list, logs, status, templates, tools};
+use crate::output::Format;
+use crate::settings::SETTINGS_VARIABLE;
+use crate::values;
+
+/// Deploys MCP servers from templates and proves that they answer.
+#[derive(Parser)]
+#[command(name = "mcp-deploy", version, after_help = after_help())]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalOptions {
+    /// How to print what is asked for
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// The backend to act on; `list` spans all where none is named
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+    /// The settings file; by default `mcp-deploy/mcp-deploy.toml` in the user's config directory
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// How to log what `RUST_LOG` asks for
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One object a line
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Deploy a template, and wait until its server answers over MCP
+    ///
+    /// The same name and the same configuration change nothing; a changed configuration is an update in place,
+    /// and goes back to what worked where the new one does not.
+    Deploy(Box<deploy::Options>),
+    /// List deployments
+    #[command(visible_alias = "ls")]
+    List(list::Options),
+    /// Show a deployment, and what its server answers now
+    Status(status::Options),
+    /// Print what a server wrote
+    Logs(logs::Options),
+    /// Remove deployments
+    #[command(visible_alias = "rm")]
+    Delete(delete::Options),
+    /// Start a stopped deployment
+    Start(lifecycle::Options),
+    /// Stop a deployment and keep everything
+    Stop(lifecycle::Options),
+    /// Replace all instances; the address stays
+    Restart(lifecycle::Options),
+    /// Change the number of instances
+    Scale(lifecycle::ScaleOptions),
+    /// List the tools of a server
+    Tools(tools::Options),
+    /// Call a tool of a server
+    ///
+    /// Exits with 1 where the tool answers that it failed.
+    Call(call::Options),
+    /// List, show and check templates
+    #[command(subcommand)]
+    Templates(templates::Command),
+    /// Show the backends: which are built in, which can be reached, which is the default
+    Backends,
+    /// Print the script that completes commands, templates and deployments in a shell
+    Completions(completions::Options),
+}
+
+/// How long to wait for a server.
+#[derive(Args)]
+pub(crate) struct WaitOptions {
+    /// Return as soon as the platform has accepted it
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait until the server answers over MCP, as in `30s` or `2m`
+    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = values::duration)]
+    timeout: Duration,
+}
+
+impl WaitOptions {
+    /// How long to wait, where it is waited at all.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        (!self.no_wait).then_some(self.timeout)
+    }
+}
+
+fn after_help() -> String {
+    let mut help = "\
+Exit codes:
+  0    done
+  1    a backend met an error, or a tool answered that it failed
+  2    the command line is wrong
+  3    the template, the configuration or the settings break rules; all of them are listed
+  4    there is no such template, deployment, tool or backend
+  5    something that is not ours is in the way; it was not touched
+  6    the platform cannot be reached; trying again may help
+  7    the platform refused
+  8    the server failed, or did not answer in time
+  9    the backend does not support a part of the deployment
+  130  interrupted
+
+Environment:
+"
+    .to_owned();
+    let ours = (SETTINGS_VARIABLE, "the settings file");
+    let all = Settings::VARIABLES.iter().map(|variable| (variable.name, variable.meaning));
+    for (name, meaning) in [ours].into_iter().chain(all) {
+        writeln!(help, "  {name:<22}  {meaning}").expect("writing to a String does not fail");
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

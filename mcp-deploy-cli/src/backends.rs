@@ -1,0 +1,33 @@
+//! The backends of this program: the one place that joins them.
+
+use mcp_deploy_core::{Backends, Settings};
+
+/// Those that are built in, and the names of those that are not.
+pub(crate) fn join(settings: &Settings) -> Backends {
+    let backends = Backends::default().default_to(settings.backend.clone());
+
+    #[cfg(feature = "mock")]
+    let backends = backends.with(mcp_deploy_mock::MockBackend::from_settings(settings));
+    #[cfg(not(feature = "mock"))]
+    let backends = backends.without("mock", "mock");
+
+    backends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_is_left_out_says_which_feature_brings_it() {
+        let backends = join(&Settings::default()).without("elsewhere", "elsewhere");
+        let error = backends.get(Some("elsewhere")).unwrap_err().to_string();
+        assert!(error.ends_with("build it with `--features elsewhere`"), "{error}");
+    }
+
+    #[cfg(not(feature = "mock"))]
+    #[test]
+    fn without_any_backend_nothing_is_the_default() {
+        assert!(join(&Settings::default()).get(None).is_err());
+    }
+}

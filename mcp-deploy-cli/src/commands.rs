@@ -1,0 +1,114 @@
+//! The commands: one file each, and what they work with.
+
+pub(crate) mod backends;
+pub(crate) mod call;
+pub(crate) mod completions;
+pub(crate) mod delete;
+pub(crate) mod deploy;
+pub(crate) mod lifecycle;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod status;
+pub(crate) mod templates;
+pub(crate) mod tools;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use mcp_deploy_core::{Catalog, DeploymentManager, Template};
+use tokio::runtime::{self, Runtime};
+
+use crate::args::{Command, GlobalOptions};
+use crate::error::{Error, Result};
+use crate::output::{Format, talk};
+use crate::settings;
+
+/// Runs a command. Only those that need a backend start the runtime.
+pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
+    let context = || Context::new(global);
+    match command {
+        Command::Deploy(options) => deploy::run(*options, &context()?),
+        Command::List(options) => list::run(options, &context()?),
+        Command::Status(options) => status::run(&options, &context()?),
+        Command::Logs(options) => logs::run(&options, &context()?),
+        Command::Delete(options) => delete::run(&options, &context()?),
+        Command::Start(options) => lifecycle::start(&options, &context()?),
+        Command::Stop(options) => lifecycle::stop(&options, &context()?),
+        Command::Restart(options) => lifecycle::restart(&options, &context()?),
+        Command::Scale(options) => lifecycle::scale(&options, &context()?),
+        Command::Tools(options) => tools::run(&options, &context()?),
+        Command::Call(options) => call::run(options, &context()?),
+        Command::Templates(command) => {
+            let settings = settings::load(global.settings.as_deref())?;
+            templates::run(&command, &Catalog::new(settings.templates), global.output)
+        }
+        Command::Backends => backends::run(&context()?),
+        Command::Completions(options) => completions::run(&options),
+    }
+}
+
+/// What the commands on deployments work with.
+pub(crate) struct Context {
+    pub(crate) manager: DeploymentManager,
+    pub(crate) format: Format,
+    backend: Option<String>,
+    runtime: Runtime,
+}
+
+impl Context {
+    fn new(global: &GlobalOptions) -> Result<Self> {
+        let settings = settings::load(global.settings.as_deref())?;
+        let backends = crate::backends::join(&settings);
+        let catalog = Catalog::new(settings.templates.iter().cloned());
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| Error::Io { operation: "start the runtime", source })?;
+        Ok(Self {
+            manager: DeploymentManager::new(catalog, backends, &settings),
+            format: global.output,
+            backend: global.backend.clone(),
+            runtime,
+        })
+    }
+
+    /// The backend that is named, if one is.
+    pub(crate) fn backend(&self) -> Option<&str> {
+        self.backend.as_deref()
+    }
+
+    /// Waits for some work. Ctrl-C drops it, which ends its own waiting.
+    pub(crate) fn wait_for<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                answer = work => Ok(answer),
+                Ok(()) = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+            }
+        })
+    }
+
+    /// Says that the mock simulates, where it is what a verb acts on.
+    pub(crate) fn say_if_simulated(&self) -> Result<()> {
+        if self.manager.backends().get(self.backend())?.name() == "mock" {
+            talk(
+                "note: the mock backend only simulates; choose another with --backend or MCP_DEPLOYMENT_BACKEND",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The template that a person names: a path where it holds a separator or a dot, which no id does.
+fn read_template(named: &str, catalog: &Catalog) -> Result<Arc<Template>> {
+    let is_path = named.contains(|c: char| c == '.' || std::path::is_separator(c));
+    let template = if is_path { Catalog::load(named.as_ref()).map(Arc::new)? } else { catalog.get(named)? };
+    warn(&template);
+    Ok(template)
+}
+
+/// Tells of what nobody reads in a template.
+fn warn(template: &Template) {
+    for warning in &template.warnings {
+        talk(&format!("warning: {warning}"));
+    }
+}

@@ -1,0 +1,58 @@
+//! A spinner on stderr, where a person waits for more than a second.
+
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::pin::pin;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use mcp_deploy_core::{Phase, Progress};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::sleep;
+
+/// What takes no longer than this needs no spinner.
+const UNNOTICED: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(100);
+
+/// Does the work, and tells each of its steps to a person at a terminal.
+pub(crate) async fn spin<T>(mut steps: UnboundedReceiver<Progress>, work: impl Future<Output = T>) -> T {
+    if !io::stderr().is_terminal() {
+        return work.await;
+    }
+    let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        .with_style(ProgressStyle::default_spinner())
+        .with_message("waiting")
+        .with_finish(ProgressFinish::AndClear);
+    let mut work = pin!(work);
+    let mut unnoticed = pin!(sleep(UNNOTICED));
+    let mut shown = false;
+    loop {
+        tokio::select! {
+            answer = &mut work => return answer,
+            Some(step) = steps.recv() => spinner.set_message(words(&step)),
+            () = &mut unnoticed, if !shown => {
+                shown = true;
+                spinner.set_draw_target(ProgressDrawTarget::stderr());
+                spinner.enable_steady_tick(TICK);
+            }
+        }
+    }
+}
+
+fn words(step: &Progress) -> String {
+    match step {
+        Progress::Pull { image, received, total } => match total {
+            Some(total) => format!("pulling {image}: {} of {} MB", megabytes(*received), megabytes(*total)),
+            None => format!("pulling {image}: {} MB", megabytes(*received)),
+        },
+        Progress::Phase(Phase::Deploying) => "telling the platform".to_owned(),
+        Progress::Phase(Phase::Starting) => "waiting for the server to start".to_owned(),
+        Progress::Phase(Phase::Verifying) => "waiting for the server to answer over MCP".to_owned(),
+        Progress::Phase(Phase::GoingBack) => "going back to the revision before".to_owned(),
+        _ => "waiting".to_owned(),
+    }
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
+}
