@@ -13,15 +13,42 @@ use mcp_deploy_core::Settings;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Runs a transcript.
+/// Runs a transcript of `tests/cmd`.
 fn check(transcript: &str) {
+    check_file(&format!("tests/cmd/{transcript}.trycmd"));
+}
+
+fn check_file(file: &str) {
     let home = tempfile::tempdir().unwrap();
     let cases = trycmd::TestCases::new();
     for (name, value) in environment(home.path()) {
         cases.env(name, value);
     }
-    cases.case(format!("tests/cmd/{transcript}.trycmd"));
+    cases.case(file);
     cases.run();
+}
+
+#[test]
+fn the_tour_of_the_readme_is_what_happens() {
+    check_file("../README.md");
+}
+
+#[test]
+fn the_first_command_of_the_readme_prints_what_it_shows() {
+    let deployed = Program::new().run(&["deploy", "demo"]);
+    let told = text(&deployed.stderr).to_owned() + text(&deployed.stdout);
+    let name = told.lines().find_map(|line| line.strip_prefix("NAME")).unwrap().trim();
+    let readme = fs::read_to_string("../README.md").unwrap();
+    let shown = told.replace(name, "demo-x7k2q");
+    assert!(readme.contains(&format!("$ cargo run -- deploy demo\n{shown}")), "{shown}");
+}
+
+#[test]
+fn the_readme_lists_every_setting() {
+    let readme = fs::read_to_string("../README.md").unwrap();
+    for variable in Settings::VARIABLES {
+        assert!(readme.contains(&format!("| `{}` |", variable.name)), "{}", variable.name);
+    }
 }
 
 #[test]

@@ -203,19 +203,36 @@ fn seconds(duration: Duration) -> String {
     }
 }
 
-/// The known text that is most like `wanted`, where one is like it at all.
+/// The known text that is most like `wanted`, where one is like it at all: a few letters differ, or one is the
+/// beginning of the other.
 ///
 /// ```
-/// assert_eq!(mcp_deploy_core::nearest("demmo", ["demo", "file-server"]), Some("demo"));
-/// assert_eq!(mcp_deploy_core::nearest("xyz", ["demo", "file-server"]), None);
+/// use mcp_deploy_core::nearest;
+///
+/// assert_eq!(nearest("demmo", ["demo", "file-server"]), Some("demo"));
+/// assert_eq!(nearest("file", ["demo", "file-server"]), Some("file-server"));
+/// assert_eq!(nearest("xyz", ["demo", "file-server"]), None);
 /// ```
 pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const SHORTEST_BEGINNING: usize = 3;
+    let wanted = wanted.to_lowercase();
+    let distance = |known: &str| {
+        let lower = known.to_lowercase();
+        let distance = strsim::damerau_levenshtein(&wanted, &lower);
+        let begins = wanted.len().min(lower.len()) >= SHORTEST_BEGINNING
+            && (lower.starts_with(&wanted) || wanted.starts_with(&lower));
+        (distance <= 1 + known.len() / 4 || begins).then_some(distance)
+    };
     known
         .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&wanted.to_lowercase(), &known.to_lowercase()), known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .filter_map(|known| Some((distance(known)?, known)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
+}
+
+/// `1 character`, `2 characters`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// One broken rule: where, what is wrong, and what would be right.

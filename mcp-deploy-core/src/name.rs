@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::count;
+
 /// The letters of a derived suffix: no vowels, so no words, and no digit that reads like a letter.
 const SUFFIX_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LENGTH: usize = 5;
@@ -89,7 +91,7 @@ fn check(name: String, min: usize, max: usize, reserved: &[&str]) -> Result<Stri
     let mut broken = Vec::new();
     let length = name.chars().count();
     if length < min || max < length {
-        broken.push(format!("has {length} characters and needs {min} to {max}"));
+        broken.push(format!("has {} and needs {min} to {max}", count(length as u64, "character")));
     }
     let mut strange: Vec<char> = Vec::new();
     for c in name.chars() {
@@ -176,7 +178,7 @@ mod tests {
     fn a_bad_name_is_refused_with_every_rule_that_it_breaks() {
         insta::assert_snapshot!(complaint("Demo.One"), @"`Demo.One` is no valid name: it contains `D` `.` `O` where only `a-z`, `0-9` and `-` are allowed");
         insta::assert_snapshot!(complaint("1demo"), @"`1demo` is no valid name: it does not begin with a letter");
-        insta::assert_snapshot!(complaint("a"), @"`a` is no valid name: it has 1 characters and needs 2 to 50");
+        insta::assert_snapshot!(complaint("a"), @"`a` is no valid name: it has 1 character and needs 2 to 50");
         insta::assert_snapshot!(complaint("größe"), @"`größe` is no valid name: it contains `ö` `ß` where only `a-z`, `0-9` and `-` are allowed");
         insta::assert_snapshot!(complaint("-A-"), @"`-A-` is no valid name: it contains `A` where only `a-z`, `0-9` and `-` are allowed, it does not begin with a letter, it does not end with a letter or a digit");
         insta::assert_snapshot!(complaint("events"), @"`events` is no valid name: it is reserved");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Property, keys};
 use crate::Violation;
-use crate::error::pointer_token;
+use crate::error::{count, pointer_token};
 
 /// What is wrong with a schema.
 pub(super) fn of_schema(error: &ValidationError<'_>) -> Violation {
@@ -71,10 +71,10 @@ fn wording(error: &ValidationError<'_>, sensitive: bool) -> (String, String) {
         Kind::ExclusiveMinimum { limit } => format!("more than {limit}"),
         Kind::ExclusiveMaximum { limit } => format!("less than {limit}"),
         Kind::MultipleOf { multiple_of } => format!("a multiple of {multiple_of}"),
-        Kind::MinLength { limit } => format!("at least {limit} characters"),
-        Kind::MaxLength { limit } => format!("at most {limit} characters"),
-        Kind::MinItems { limit } => format!("at least {limit} items"),
-        Kind::MaxItems { limit } => format!("at most {limit} items"),
+        Kind::MinLength { limit } => format!("at least {}", count(*limit, "character")),
+        Kind::MaxLength { limit } => format!("at most {}", count(*limit, "character")),
+        Kind::MinItems { limit } => format!("at least {}", count(*limit, "item")),
+        Kind::MaxItems { limit } => format!("at most {}", count(*limit, "item")),
         Kind::MinProperties { limit } => format!("at least {limit} entries"),
         Kind::MaxProperties { limit } => format!("at most {limit} entries"),
         Kind::UniqueItems => "items that differ".to_owned(),
