@@ -175,6 +175,16 @@ impl Error {
         Violations::from(Violation::new(pointer, problem)).into()
     }
 
+    /// A deployment that did not get there in time, with nothing to go back to.
+    pub(crate) fn timeout(
+        name: &DeploymentName,
+        awaited: &str,
+        after: Duration,
+        last_seen: Option<String>,
+    ) -> Self {
+        Self::Timeout { name: name.clone(), awaited: awaited.to_owned(), after, last_seen, recovery: None }
+    }
+
     /// Anything a backend met while it tried to `operation`.
     pub fn backend(backend: &'static str, operation: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Backend { backend, operation: operation.into(), source: source.into() }

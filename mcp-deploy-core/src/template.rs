@@ -1,5 +1,6 @@
 //! What an author writes about one MCP server, in every accepted form, as one normalized type.
 
+mod fields;
 mod read;
 mod tools;
 mod transport;
@@ -31,7 +32,7 @@ use crate::{
 /// )?;
 /// assert_eq!(template.image("ghcr.io/team")?.as_str(), "registry.example:5000/demo:1.2");
 /// assert_eq!(template.transport.port, 7071);
-/// # Ok::<(), mcp_deploy_core::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Serialize)]
 pub struct Template {

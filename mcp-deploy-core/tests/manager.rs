@@ -8,7 +8,7 @@ use mcp_deploy_core::{
     Backends, Catalog, Change, Deploy, DeploymentManager, DeploymentName, Error, Event, FailureReason,
     LogOptions, Phase, Progress, Recovery, Request, Selector, Settings, Status, Template,
 };
-use mcp_deploy_mock::{Answers, Crash, Faults, MockBackend, MockOptions};
+use mcp_deploy_mock::{Crash, Faults, HttpMode, MockBackend, MockOptions};
 use tokio::sync::mpsc;
 
 /// A manager of one mock, with the mock itself.
@@ -101,7 +101,7 @@ async fn a_deploy_waits_through_a_platform_that_is_away_for_a_while() {
 #[tokio::test]
 async fn a_server_that_wants_authorization_is_deployed() {
     let (manager, mock) = managed();
-    mock.set_faults(Faults { answers: Answers::Unauthorized, ..Faults::default() });
+    mock.set_faults(Faults { answers: HttpMode::Unauthorized, ..Faults::default() });
     let spec = manager.resolve(&demo(), &Request::default().name("guarded")).unwrap();
     let deployed = manager.deploy(&spec, &quickly()).await.unwrap();
     assert!(deployed.deployment.mcp.unwrap().authorization_required);
@@ -119,10 +119,10 @@ async fn what_keeps_a_server_from_answering_is_told_apart() {
         }
     };
     let answers = |answers| Faults { answers, ..Faults::default() };
-    assert_eq!(reason(answers(Answers::HostRejected), "rejects").await, Ok(FailureReason::HostRejected));
-    assert_eq!(reason(answers(Answers::NotMcp), "web-page").await, Ok(FailureReason::NotMcp));
+    assert_eq!(reason(answers(HttpMode::HostRejected), "rejects").await, Ok(FailureReason::HostRejected));
+    assert_eq!(reason(answers(HttpMode::NotMcp), "web-page").await, Ok(FailureReason::NotMcp));
     assert_eq!(
-        reason(answers(Answers::Mute), "mute").await,
+        reason(answers(HttpMode::Mute), "mute").await,
         Err("`mute` did not become an MCP server that answers within 2 s".to_owned())
     );
     assert_eq!(
@@ -168,7 +168,7 @@ async fn status_asks_the_server_and_says_when_it_does_not_answer() {
     manager.deploy(&spec, &quickly()).await.unwrap();
     assert!(manager.status(None, &spec.name).await.unwrap().mcp.is_some());
 
-    mock.set_faults(Faults { answers: Answers::NotMcp, ..Faults::default() });
+    mock.set_faults(Faults { answers: HttpMode::NotMcp, ..Faults::default() });
     let other = manager.resolve(&demo(), &Request::default().name("silent")).unwrap();
     manager.deploy(&other, &Deploy { wait: None, ..Deploy::default() }).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;

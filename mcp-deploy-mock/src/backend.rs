@@ -15,7 +15,8 @@ use tokio::sync::watch;
 
 use crate::connect::{self, Servers};
 use crate::faults::{Faults, Phases};
-use crate::state::{self, BACKEND, Record, State};
+use crate::record::{BACKEND, Record};
+use crate::state::{self, State};
 use crate::store::Store;
 use crate::{logs, status};
 
@@ -226,7 +227,7 @@ impl MockBackend {
 
     fn report(&self, record: &Record) -> Result<Deployment> {
         let now = Timestamp::now();
-        let mut deployment = record.report(now, self.inner.phases);
+        let mut deployment = status::report(record, now, self.inner.phases);
         if !self.is_shared() {
             let server = self.inner.servers.serve(record, status::listens(record, now, self.inner.phases))?;
             deployment.endpoint = server.map(|server| connect::url(server.address(), record));
@@ -263,7 +264,7 @@ impl DeploymentBackend for MockBackend {
         }
         let mut state = self.ask()?;
         deploy(&mut state)?;
-        Ok(state.record(&spec.name)?.report(Timestamp::now(), self.inner.phases))
+        Ok(status::report(state.record(&spec.name)?, Timestamp::now(), self.inner.phases))
     }
 
     async fn get(&self, name: &DeploymentName) -> Result<Deployment> {
@@ -299,7 +300,7 @@ impl DeploymentBackend for MockBackend {
     async fn connect(&self, name: &DeploymentName) -> Result<Connection> {
         let record = self.record(name)?;
         let now = Timestamp::now();
-        let deployment = record.report(now, self.inner.phases);
+        let deployment = status::report(&record, now, self.inner.phases);
         if deployment.replicas.ready == 0 {
             let reason =
                 format!("it is {}, and nothing listens; `start` starts a stopped one", deployment.status);

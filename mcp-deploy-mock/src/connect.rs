@@ -1,13 +1,15 @@
 //! The servers of simulated deployments: real ones, on the loopback interface.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use mcp_deploy_core::{Connection, DeploymentName, Error, Result};
 
-use crate::state::{BACKEND, Record};
+use crate::record::{BACKEND, Record};
 use crate::{HttpMode, HttpServer, ServerProfile};
 
 /// The servers that a backend in memory has opened, each from the first time its deployment served until the
@@ -20,8 +22,8 @@ pub(crate) struct Servers {
 #[derive(Debug)]
 struct Served {
     server: Arc<HttpServer>,
-    /// Of the profile that it has.
-    revision: u64,
+    /// Whose profile it has: when that was first deployed, and its revision.
+    version: (Timestamp, u64),
 }
 
 impl Servers {
@@ -29,23 +31,23 @@ impl Servers {
     /// listens now.
     pub(crate) fn serve(&self, record: &Record, listens: bool) -> Result<Option<Arc<HttpServer>>> {
         let name = &record.spec.0.name;
-        let mode = record.faults.answers.mode().filter(|_| listens);
+        let mode = record.faults.answers;
         let mut servers = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(mode) = mode else {
+        if !listens {
             if let Some(served) = servers.get(name) {
                 served.server.set_mode(HttpMode::Away);
             }
             return Ok(None);
-        };
+        }
+        // A name may be deployed anew.
+        let version = (record.created_at, record.revision);
         let served = match servers.entry(name.clone()) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(Served { server: Arc::new(start(record, mode)?), revision: record.revision })
-            }
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Served { server: Arc::new(start(record, mode)?), version }),
         };
-        if served.revision != record.revision {
+        if served.version != version {
             served.server.set_profile(profile(record), &*record.spec.0.transport.path);
-            served.revision = record.revision;
+            served.version = version;
         }
         served.server.set_mode(mode);
         Ok(Some(Arc::clone(&served.server)))
@@ -69,10 +71,10 @@ pub(crate) fn url(address: SocketAddr, record: &Record) -> String {
 
 /// A connection to a server of its own, which is up for as long as the connection is kept.
 pub(crate) fn connect_alone(record: &Record) -> Result<Connection> {
-    let Some(mode) = record.faults.answers.mode() else {
+    if record.faults.never_listens {
         return connect_to_nothing(record);
-    };
-    let server = start(record, mode)?;
+    }
+    let server = start(record, record.faults.answers)?;
     Ok(Connection::guarded(url(server.address(), record), server))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use mcp_deploy_core::Error;
 
-use crate::state::BACKEND;
+use crate::record::BACKEND;
 
 /// Why the state could not be read or written; the file is as it was.
 #[derive(Debug, thiserror::Error)]

@@ -29,8 +29,10 @@ pub struct Faults {
     pub port_conflict: bool,
     /// The server goes on at SIGTERM, and is killed.
     pub ignores_sigterm: bool,
-    /// How its endpoint answers.
-    pub answers: Answers,
+    /// Nothing listens at its endpoint.
+    pub never_listens: bool,
+    /// How its endpoint answers; `mcp` by default.
+    pub answers: HttpMode,
     /// Whether the server has a tool `environment` that answers its whole environment, secrets too.
     pub echo_environment: bool,
     /// The platform cannot be reached for so many calls after the deploy.
@@ -45,43 +47,6 @@ pub struct Crash {
     pub exit_code: i32,
     /// What it writes before it ends.
     pub log: Vec<String>,
-}
-
-/// How the endpoint of a simulated server answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Answers {
-    /// It speaks MCP.
-    #[default]
-    Mcp,
-    /// It speaks the revisions before 2026-07-28 alone.
-    Legacy,
-    /// It is a web page.
-    NotMcp,
-    /// It refuses the host name that it is called by.
-    HostRejected,
-    /// It takes requests and never answers.
-    Mute,
-    /// It wants a bearer token.
-    Unauthorized,
-    /// Nothing listens.
-    Nothing,
-}
-
-impl Answers {
-    /// The mode of the server; `None` where there is none.
-    pub(crate) fn mode(self) -> Option<HttpMode> {
-        match self {
-            Self::Mcp => Some(HttpMode::Mcp),
-            Self::Legacy => Some(HttpMode::Legacy),
-            Self::NotMcp => Some(HttpMode::NotMcp),
-            Self::HostRejected => Some(HttpMode::HostRejected),
-            Self::Mute => Some(HttpMode::Mute),
-            Self::Unauthorized => Some(HttpMode::Unauthorized),
-            Self::Nothing => None,
-        }
-    }
 }
 
 impl Faults {

@@ -29,7 +29,9 @@ mod connect;
 mod error;
 mod faults;
 mod http;
+mod lines;
 mod logs;
+mod record;
 mod server;
 mod state;
 mod status;
@@ -37,6 +39,6 @@ mod store;
 mod watch;
 
 pub use backend::{MockBackend, MockOptions};
-pub use faults::{Answers, Crash, Faults, Phases};
+pub use faults::{Crash, Faults, Phases};
 pub use http::{HttpMode, HttpServer};
 pub use server::{ServerProfile, serve_stdio};

@@ -4,17 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mcp_deploy_core::{
-    Capabilities, Deployment, DeploymentName, DeploymentSpec, Error, LogLine, Logs, Network, RestartPolicy,
-    Result, Revision, TransportKind,
+    Capabilities, DeploymentName, DeploymentSpec, Error, Logs, Network, RestartPolicy, Result, Revision,
+    TransportKind,
 };
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::faults::{Faults, Phases};
-use crate::{logs, status};
+use crate::lines;
+use crate::record::{BACKEND, Earlier, Record, Started, StoredSpec};
 
-pub(crate) const BACKEND: &str = "mock";
 /// How many earlier specs of a deployment are kept.
 const KEPT_REVISIONS: usize = 10;
 
@@ -47,66 +45,6 @@ pub(crate) struct State {
     pub(crate) foreign: BTreeSet<String>,
     /// How many calls the platform is not there for.
     pub(crate) unavailable_calls: u32,
-}
-
-/// One deployment.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) spec: StoredSpec,
-    pub(crate) faults: Faults,
-    pub(crate) revision: u64,
-    pub(crate) desired: u32,
-    pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
-    pub(crate) instances: Vec<Started>,
-    /// What instances wrote that are no more.
-    pub(crate) written: Vec<LogLine>,
-    /// How many lines before those were let go.
-    pub(crate) let_go: usize,
-    /// Earlier specs, oldest first.
-    pub(crate) earlier: Vec<Earlier>,
-}
-
-/// One instance, from its start on.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Started {
-    pub(crate) id: String,
-    pub(crate) at: Timestamp,
-}
-
-/// An earlier spec.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Earlier {
-    number: u64,
-    created_at: Timestamp,
-    spec: StoredSpec,
-}
-
-/// A spec, whole: serialized it holds the values of its secrets, so it has no `Debug`.
-#[derive(Clone, PartialEq)]
-pub(crate) struct StoredSpec(pub(crate) DeploymentSpec);
-
-#[derive(Serialize, Deserialize)]
-struct Parts {
-    plain: Value,
-    secrets: BTreeMap<String, String>,
-}
-
-impl Serialize for StoredSpec {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (plain, secrets) = self.0.clone().into_parts().map_err(serde::ser::Error::custom)?;
-        let secrets =
-            secrets.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect();
-        Parts { plain, secrets }.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for StoredSpec {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Parts { plain, secrets } = Parts::deserialize(deserializer)?;
-        let secrets = secrets.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect();
-        DeploymentSpec::from_parts(plain, secrets).map(Self).map_err(serde::de::Error::custom)
-    }
 }
 
 impl State {
@@ -268,10 +206,10 @@ impl Record {
     fn end_instances(&mut self, left: u32, now: Timestamp, phases: Phases) {
         let ended = self.instances.split_off(self.instances.len().min(left as usize));
         for instance in &ended {
-            self.written.extend(logs::of_instance(self, instance, now, phases));
-            self.written.extend(logs::of_stop(self, instance, now, phases));
+            self.written.extend(lines::of_instance(self, instance, now, phases));
+            self.written.extend(lines::of_stop(self, instance, now, phases));
         }
-        let too_many = self.written.len().saturating_sub(logs::KEPT_LINES);
+        let too_many = self.written.len().saturating_sub(lines::KEPT_LINES);
         self.written.drain(..too_many);
         self.let_go += too_many;
     }
@@ -284,10 +222,5 @@ impl Record {
             spec: earlier.spec.0.clone(),
         };
         self.earlier.iter().rev().map(revision).collect()
-    }
-
-    /// What a report says of it.
-    pub(crate) fn report(&self, now: Timestamp, phases: Phases) -> Deployment {
-        status::report(self, now, phases)
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mcp_deploy_core::{Deployment, Failure, FailureReason, Instance, Replicas, RestartPolicy, Status};
 
-use crate::faults::{Answers, Crash, Faults, Phases};
-use crate::logs;
-use crate::state::{BACKEND, Record, Started};
+use crate::faults::{Crash, Faults, Phases};
+use crate::lines;
+use crate::record::{BACKEND, Record, Started};
 
 /// Between two restarts of a server that crashes.
 const RESTART_PAUSE: Duration = Duration::from_secs(10);
@@ -135,16 +135,17 @@ fn failure(record: &Record, now: Timestamp, phases: Phases) -> Failure {
         return Failure::new(FailureReason::PortConflict, message);
     }
     let Crash { exit_code, log: _ } = crash.clone().unwrap_or_default();
-    let lines = record.instances.iter().flat_map(|instance| logs::of_instance(record, instance, now, phases));
-    let mut tail: Vec<String> = lines.map(|line| line.message).collect();
-    let too_many = tail.len().saturating_sub(logs::TAIL_LINES);
+    let written =
+        record.instances.iter().flat_map(|instance| lines::of_instance(record, instance, now, phases));
+    let mut tail: Vec<String> = written.map(|line| line.message).collect();
+    let too_many = tail.len().saturating_sub(lines::TAIL_LINES);
     tail.drain(..too_many);
     Failure::of_exit(exit_code).log_tail(tail)
 }
 
 /// Whether something listens at the endpoint.
 pub(crate) fn listens(record: &Record, now: Timestamp, phases: Phases) -> bool {
-    record.faults.answers != Answers::Nothing
+    !record.faults.never_listens
         && record
             .instances
             .iter()

@@ -147,7 +147,7 @@ async fn settle(
             ready?
         } else {
             let last_seen = backend.get(name).await.ok().map(|deployment| deployment.status.to_string());
-            return Err(timed_out(name, "ready", patience, last_seen));
+            return Err(Error::timeout(name, "ready", patience, last_seen));
         };
         if ready.status == Status::Stopped {
             return Ok(ready);
@@ -173,15 +173,6 @@ async fn verified(
     _patience: Duration,
 ) -> Result<Deployment> {
     Ok(ready)
-}
-
-pub(super) fn timed_out(
-    name: &DeploymentName,
-    awaited: &str,
-    after: Duration,
-    last_seen: Option<String>,
-) -> Error {
-    Error::Timeout { name: name.clone(), awaited: awaited.to_owned(), after, last_seen, recovery: None }
 }
 
 /// Brings back the spec that ran before, in the size in which it ran.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::deploy::timed_out;
 use super::{DeploymentManager, or_nearest};
 use crate::error::chain;
 use crate::probe::{self, ProbeError, ToolAnswer};
@@ -144,7 +143,12 @@ async fn handshake(
         let is_over = Instant::now() + pause >= deadline;
         match &error {
             ProbeError::Unreachable(_) | ProbeError::Mute(_) if is_over => {
-                return Err(timed_out(name, "an MCP server that answers", patience, Some(chain(&error))));
+                return Err(Error::timeout(
+                    name,
+                    "an MCP server that answers",
+                    patience,
+                    Some(chain(&error)),
+                ));
             }
             ProbeError::Unreachable(_) | ProbeError::Mute(_) => {}
             _ if is_over || Instant::now() >= grace_ends => {

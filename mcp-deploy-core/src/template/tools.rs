@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::read::Fields;
+use super::fields::Fields;
 use crate::Tool;
 
 #[derive(Deserialize)]

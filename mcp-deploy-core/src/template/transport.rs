@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::read::Fields;
+use super::fields::Fields;
 use crate::{Transport, TransportKind};
 
 const DEFAULT_PORT: u16 = 8080;

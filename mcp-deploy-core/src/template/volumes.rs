@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::read::Fields;
+use super::fields::Fields;
 use crate::{AccessMode, Mount, Volume};
 
 const A_VOLUME_NAME: &str = "1 to 40 characters `a-z 0-9 -`, a letter or digit first and last";
