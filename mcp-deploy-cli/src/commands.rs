@@ -81,8 +81,10 @@ impl Context {
     pub(crate) fn wait_for<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         self.runtime.block_on(async {
             tokio::select! {
-                answer = work => Ok(answer),
+                // First, so that the signal is heeded before the work can print.
+                biased;
                 Ok(()) = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+                answer = work => Ok(answer),
             }
         })
     }
