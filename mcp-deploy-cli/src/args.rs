@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Remove deployments
     #[command(visible_alias = "rm")]
     Delete(delete::Options),
-    /// Start a stopped deployment
+    /// Start a stopped deployment, with one instance
     Start(lifecycle::Options),
     /// Stop a deployment and keep everything
     Stop(lifecycle::Options),
@@ -116,7 +116,7 @@ Exit codes:
   2    the command line is wrong
   3    the template, the configuration or the settings break rules; all of them are listed
   4    there is no such template, deployment, tool or backend
-  5    something that is not ours is in the way; it was not touched
+  5    something that is not ours is in the way, or another deploy came after this one
   6    the platform cannot be reached; trying again may help
   7    the platform refused
   8    the server failed, or did not answer in time

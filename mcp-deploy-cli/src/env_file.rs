@@ -1,21 +1,18 @@
 //! Env files: a way to hand over values, secrets too, that stand in no argument.
 
-use std::fs;
 use std::path::Path;
 
-use mcp_deploy_core::{Error, Result, Violation, Violations};
+use mcp_deploy_core::{Result, Violation, Violations, read_text};
 
 /// Reads the variables of a file: `NAME=value` lines, which may begin with `export`. Empty lines and those that
 /// begin with `#` are passed over; quotes round a whole value are taken off.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] with every line that is wrong. A message never shows a value: it may be a secret.
+/// [`Error::Invalid`](mcp_deploy_core::Error::Invalid) with every line that is wrong. A message never shows a value: it may be a secret.
 pub(crate) fn read(file: &Path) -> Result<Vec<(String, String)>> {
     let file_name = file.display().to_string();
-    let text = fs::read_to_string(file)
-        .map_err(|error| Error::invalid("", format!("`{file_name}` cannot be read: {error}")))?;
-    Ok(parse(&text, &file_name)?)
+    Ok(parse(&read_text(file)?, &file_name)?)
 }
 
 fn parse(text: &str, file_name: &str) -> Result<Vec<(String, String)>, Violations> {

@@ -81,7 +81,7 @@ fn exit_code(error: &CoreError) -> u8 {
         CoreError::TemplateNotFound { .. }
         | CoreError::NotFound { .. }
         | CoreError::BackendNotFound { .. } => 4,
-        CoreError::Conflict { .. } => 5,
+        CoreError::Conflict { .. } | CoreError::Superseded { .. } => 5,
         CoreError::Unavailable { .. } => 6,
         CoreError::Denied { .. } => 7,
         CoreError::Failed { .. } | CoreError::Timeout { .. } => 8,
@@ -164,7 +164,8 @@ impl<'a> Report<'a> {
         if let Some(hint) = hint {
             write!(text, "\n\nhint: {hint}").expect(STRING);
         }
-        text
+        // A server's log lines could steer the terminal.
+        text.replace(|c: char| c.is_control() && c != '\n', " ")
     }
 }
 
@@ -219,6 +220,18 @@ error: `demo-one` failed: crash_loop: the server ended with code 3
 
 hint: the last log lines say why the server ended; check its configuration";
         assert_eq!(Report::of_verb(&crash()).text(), expected);
+    }
+
+    #[test]
+    fn log_lines_do_not_steer_the_terminal() {
+        let failure =
+            Failure::new(FailureReason::CrashLoop, "ended").log_tail(vec!["\u{1b}]0;owned\u{7}".to_owned()]);
+        let error = CoreError::Failed {
+            name: "demo-one".parse().unwrap(),
+            failure: Box::new(failure),
+            recovery: None,
+        };
+        assert!(Report::of_verb(&error).text().contains("\n     ]0;owned "));
     }
 
     #[test]

@@ -28,10 +28,12 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
 
 /// A length of time, as in `30s`, `2m` or `1h30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_hours(24 * 365);
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "write a length of time, as in `30s` or `2m`".to_owned())
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or_else(|| "write a length of time of at most a year, as in `30s` or `2m`".to_owned())
 }
 
 /// A moment: an RFC 3339 timestamp, or a length of time before now.
@@ -77,7 +79,7 @@ mod tests {
     fn durations_have_a_unit_and_are_not_negative() {
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        for wrong in ["30", "-5s", "soon", ""] {
+        for wrong in ["30", "-5s", "soon", "", "9223372036854775807s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -155,6 +155,32 @@ fn a_reader_that_has_read_enough_is_no_error() {
     }
 }
 
+#[test]
+fn the_log_of_the_program_shows_no_secret() {
+    let program = Program::new();
+    let env_file = program.home.path().join("secret.env");
+    fs::write(&env_file, "API_TOKEN=c4n4ry\n").unwrap();
+    let deploy = ["deploy", "demo", "--name", "demo-one", "--env-file", env_file.to_str().unwrap()];
+    let commands = [
+        &deploy[..],
+        &["status", "demo-one", "-o", "json"],
+        &["call", "demo-one", "say_hello", "--arg", "name=A"],
+    ];
+    for command in commands {
+        for format in ["text", "json"] {
+            let told = program
+                .command(&[command, &["--log-format", format]].concat())
+                .env("RUST_LOG", "trace")
+                .output();
+            let told = told.unwrap();
+            assert!(told.status.success() && told.stderr.len() > 500, "{}", text(&told.stderr));
+            for output in [&told.stderr, &told.stdout] {
+                assert!(!text(output).contains("c4n4ry"), "{command:?} shows it");
+            }
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_a_command_that_waits() {

@@ -110,12 +110,16 @@ impl Catalog {
     /// [`Error::TemplateNotFound`] with the nearest id; [`Error::Invalid`] where the template is there and broken.
     pub fn get(&self, id: &str) -> Result<Arc<Template>> {
         let Templates { templates, broken } = self.list();
-        if let Some((_, template)) = templates.iter().find(|(known, _)| known.as_str() == id) {
-            return Ok(Arc::clone(template));
-        }
+        let found = templates.iter().find(|(known, _)| known.as_str() == id).map(|(_, template)| template);
+        let is_ours = found
+            .is_some_and(|template| !builtin::templates().iter().any(|known| Arc::ptr_eq(known, template)));
+        // What is broken would have won over a built-in one: that is not what is asked for.
         let is_wanted = |path: &Path| path.parent().and_then(Path::file_name).is_some_and(|name| name == id);
-        if let Some(Broken { path, .. }) = broken.iter().find(|broken| is_wanted(&broken.path)) {
+        if !is_ours && let Some(Broken { path, .. }) = broken.iter().find(|broken| is_wanted(&broken.path)) {
             return Self::load(path).map(Arc::new);
+        }
+        if let Some(template) = found {
+            return Ok(Arc::clone(template));
         }
         let nearest = nearest(id, templates.keys().map(TemplateId::as_str)).map(str::to_owned);
         Err(Error::TemplateNotFound { id: id.to_owned(), nearest })
@@ -179,6 +183,8 @@ fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
 fn refresh(entry: &Path, before: Option<Cached>) -> Option<Cached> {
     if let Some(cached) = before
         && fs::metadata(&cached.file).is_ok_and(|metadata| Stamp::of(&metadata) == cached.stamp)
+        && (cached.file.ends_with(FILE_NAMES[0])
+            || template_file(entry).is_some_and(|(file, _)| file == cached.file))
     {
         return Some(cached);
     }
@@ -197,13 +203,22 @@ fn template_file(directory: &Path) -> Option<(PathBuf, Metadata)> {
 fn read(file: &Path) -> Result<Template> {
     let name = format!("`{}`", file.display());
     let text = read_bounded(file, &name)?;
-    let directory = fs::canonicalize(file).ok();
-    let directory =
-        directory.as_deref().and_then(Path::parent).and_then(Path::file_name).and_then(|name| name.to_str());
-    Template::parse(&text, &name, directory)
+    let absolute = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let is_template_file = FILE_NAMES.iter().any(|name| absolute.ends_with(name));
+    let fallback_id =
+        if is_template_file { absolute.parent().and_then(Path::file_name) } else { absolute.file_stem() };
+    Template::parse(&text, &name, fallback_id.and_then(|id| id.to_str()))
 }
 
-/// The text of a file that is no larger than a document may be.
+/// Reads a text file of at most [`MAX_DOCUMENT_BYTES`].
+///
+/// # Errors
+///
+/// [`Error::Invalid`] where it cannot be read, is too large, or is no UTF-8.
+pub fn read_text(file: &Path) -> Result<String> {
+    read_bounded(file, &format!("`{}`", file.display()))
+}
+
 fn read_bounded(file: &Path, name: &str) -> Result<String> {
     let opened = fs::File::open(file).map_err(|error| unreadable(file, &error))?;
     check_size(opened.metadata().map_err(|error| unreadable(file, &error))?.len(), name)?;

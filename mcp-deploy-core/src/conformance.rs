@@ -13,6 +13,7 @@
 //! Cases consult the backend's [`Capabilities`](crate::Capabilities) and the fixture's templates: one that
 //! cannot run is *ignored* with the reason, never passed.
 
+pub mod capabilities;
 pub mod deploying;
 pub mod failures;
 pub mod lifecycle;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::spec::Transport;
 use crate::{
-    DeploymentName, DeploymentSpec, Failure, ImageRef, McpReport, Relaxation, TemplateId, TransportKind,
+    DeploymentName, DeploymentSpec, Error, Failure, FailureReason, ImageRef, McpReport, Relaxation, Result,
+    TemplateId, TransportKind,
 };
 
 /// What a backend reports about a spec that it runs; its JSON is the same from the library, the API and the CLI.
@@ -78,6 +79,22 @@ impl Deployment {
             mcp: None,
             failure: None,
         }
+    }
+}
+
+impl Deployment {
+    /// Itself, unless it failed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`] with its failure.
+    pub fn or_failed(self) -> Result<Self> {
+        if self.status != Status::Failed {
+            return Ok(self);
+        }
+        let unknown = || Failure::new(FailureReason::Unknown, "the backend gave no reason");
+        let failure = Box::new(self.failure.unwrap_or_else(unknown));
+        Err(Error::Failed { name: self.name, failure, recovery: None })
     }
 }
 

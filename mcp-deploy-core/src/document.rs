@@ -11,7 +11,8 @@ use crate::{Error, Result, Violation};
 /// The most bytes of a document: a larger one is refused before it is parsed.
 pub const MAX_DOCUMENT_BYTES: u64 = 1024 * 1024;
 
-/// Parses a document: JSON where it begins with `{` or `[`, else YAML. `name` says in errors what it was.
+/// Parses a document: JSON where it begins like JSON (`{\"`, `{}`, `[`), else YAML 1.2. `name` says in errors what it
+/// was.
 ///
 /// # Errors
 ///
@@ -23,19 +24,20 @@ pub fn parse_document(text: &str, name: &str) -> Result<Value> {
     if text.trim().is_empty() {
         return Err(Error::invalid("", format!("{name} is empty")));
     }
-    if text.trim_start().starts_with(['{', '[']) {
-        match serde_json::from_str(text) {
-            Ok(value) => Ok(value),
-            // YAML has a flow style that begins alike.
-            Err(error) => parse_yaml(text).map_err(|_| {
-                let place = format!("line {}, column {}", error.line(), error.column());
-                Error::invalid("", format!("{name} is not JSON: {} at {place}", json_problem(&error)))
-            }),
-        }
-    } else {
-        parse_yaml(text)
-            .map_err(|place| Error::invalid("", format!("{name} is neither JSON nor YAML{place}")))
+    if begins_like_json(text) {
+        return serde_json::from_str(text).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Error::invalid("", format!("{name} is not JSON: {} at {place}", json_problem(&error)))
+        });
     }
+    parse_yaml(text).map_err(|place| Error::invalid("", format!("{name} is neither JSON nor YAML{place}")))
+}
+
+/// YAML has a flow style, which begins with a brace as well, but hardly ever with a quoted key.
+fn begins_like_json(text: &str) -> bool {
+    let text = text.trim_start();
+    let inside = text.strip_prefix('{').map(str::trim_start);
+    text.starts_with('[') || inside.is_some_and(|inside| inside.is_empty() || inside.starts_with(['"', '}']))
 }
 
 /// Refuses what is too large to be a document.
@@ -54,8 +56,14 @@ fn json_problem(error: &serde_json::Error) -> String {
     message.rsplit_once(" at line ").map_or(message.clone(), |(problem, _)| problem.to_owned())
 }
 
+/// What is not clearly a boolean or a number stays the text that it is: `no`, `on`, `010`, `1_000`.
 fn parse_yaml(text: &str) -> Result<Value, String> {
-    serde_saphyr::from_str(text).map_err(|error| match error.location() {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| match error.location() {
         Some(place) => format!(" (line {}, column {})", place.line(), place.column()),
         None => String::new(),
     })
@@ -143,6 +151,22 @@ mod tests {
         insta::assert_snapshot!(complaint("{\n  \"token\": s3cret, ]\n}"), @"`template.json` is not JSON: expected value at line 2, column 12");
         insta::assert_snapshot!(complaint("a: [s3cret\nb"), @"`template.json` is neither JSON nor YAML (line 1, column 4)");
         insta::assert_snapshot!(complaint(" \n"), @"`template.json` is empty");
+    }
+
+    #[test]
+    fn json_that_is_broken_is_not_taken_for_yaml() {
+        insta::assert_snapshot!(complaint("{\"a\": 1, \"b\": }"), @"`template.json` is not JSON: expected value at line 1, column 15");
+        insta::assert_snapshot!(complaint("{\"a\": 1,}"), @"`template.json` is not JSON: trailing comma at line 1, column 9");
+    }
+
+    #[test]
+    fn what_yaml_might_take_for_something_else_stays_text() {
+        let document = parse_document("[on, off, y, N, no, 010, 1_000, true, 12, 0.5, ~]\n", "it");
+        assert!(document.is_err(), "a list begins like JSON");
+        let document =
+            parse_document("a: [on, off, y, N, no, 010, 1_000, true, 12, 0.5, ~]\n", "it").unwrap();
+        let expected = serde_json::json!(["on", "off", "y", "N", "no", "010", "1_000", true, 12, 0.5, null]);
+        assert_eq!(document["a"], expected);
     }
 
     #[test]

@@ -78,6 +78,16 @@ pub enum Error {
         /// What became of the revision that ran before, where there was one.
         recovery: Option<Recovery>,
     },
+    /// Another deploy of the same name came after this one, before its server had answered.
+    #[error(
+        "`{name}` was deployed again by somebody else before it answered: revision {revision} runs there now"
+    )]
+    Superseded {
+        /// The deployment.
+        name: DeploymentName,
+        /// The revision that is there now.
+        revision: u64,
+    },
     /// The deployment did not get there in time; it may still.
     #[error("`{name}` did not become {awaited} within {}{}", seconds(*.after), recovery_phrase(.recovery.as_ref()))]
     Timeout {
@@ -142,6 +152,7 @@ impl Error {
             Self::Unavailable { .. } => "unavailable",
             Self::Denied { .. } => "denied",
             Self::Failed { .. } => "failed",
+            Self::Superseded { .. } => "superseded",
             Self::Timeout { .. } => "timeout",
             Self::Unsupported { .. } => "unsupported",
             Self::BackendNotFound { .. } => "backend_not_found",
@@ -165,6 +176,9 @@ impl Error {
                 Some(seen) => format!("last seen: {seen}; look at the logs of `{name}`, or wait longer"),
                 None => format!("look at the logs of `{name}`, or wait longer"),
             }),
+            Self::Superseded { name, .. } => {
+                Some(format!("look at what runs as `{name}` now, and deploy again if it should be yours"))
+            }
             Self::Unsupported { .. } => Some("drop that part, or choose another backend".to_owned()),
             _ => None,
         }

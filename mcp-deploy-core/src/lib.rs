@@ -79,7 +79,7 @@ pub use backend::{
 };
 pub use backends::Backends;
 pub use capabilities::{Capabilities, Logs};
-pub use catalog::{Broken, Catalog, Templates, read_document};
+pub use catalog::{Broken, Catalog, Templates, read_document, read_text};
 pub use deployment::{Deployment, Event, Instance, LogLine, LogSource, Replicas, Revision, Status};
 pub use document::{MAX_DOCUMENT_BYTES, parse_document};
 pub use error::{BoxError, Error, Result, Violation, Violations, nearest};

@@ -201,3 +201,18 @@ async fn or_nearest<T>(backend: &dyn DeploymentBackend, answer: Result<T>) -> Re
         nearest(name.as_str(), known.iter().map(|deployment| deployment.name.as_str())).map(str::to_owned);
     Err(Error::NotFound { name, backend: backend_name, nearest })
 }
+
+/// The deployment, unless it failed or is no longer ours.
+fn working(deployment: Deployment, ours: Option<u64>) -> Result<Deployment> {
+    if let Some(error) = superseded(&deployment, ours) {
+        return Err(error);
+    }
+    deployment.or_failed()
+}
+
+/// The error where another revision has taken the place of ours.
+fn superseded(deployment: &Deployment, ours: Option<u64>) -> Option<Error> {
+    let revision = deployment.revision;
+    ours.is_some_and(|ours| ours != revision)
+        .then(|| Error::Superseded { name: deployment.name.clone(), revision })
+}

@@ -3,10 +3,7 @@
 use async_trait::async_trait;
 use futures_util::StreamExt;
 
-use crate::{
-    Deployment, DeploymentBackend, DeploymentName, Error, Event, Failure, FailureReason, Result, Selector,
-    Status,
-};
+use crate::{Deployment, DeploymentBackend, DeploymentName, Error, Event, Result, Selector, Status};
 
 /// What every backend can do because it can watch.
 #[async_trait]
@@ -48,14 +45,7 @@ pub trait DeploymentBackendExt: DeploymentBackend {
         let is_over = |deployment: &Deployment| {
             deployment.ready || matches!(deployment.status, Status::Failed | Status::Stopped)
         };
-        let deployment = self.wait_for(name, is_over).await?;
-        if deployment.status != Status::Failed {
-            return Ok(deployment);
-        }
-        let failure = deployment
-            .failure
-            .unwrap_or_else(|| Failure::new(FailureReason::Unknown, "the backend gave no reason"));
-        Err(Error::Failed { name: deployment.name, failure: Box::new(failure), recovery: None })
+        self.wait_for(name, is_over).await?.or_failed()
     }
 }
 

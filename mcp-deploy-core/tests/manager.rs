@@ -162,6 +162,48 @@ async fn a_way_back_that_fails_is_told_as_well() {
 }
 
 #[tokio::test]
+async fn a_platform_that_is_away_during_the_handshake_is_tried_again() {
+    let (manager, mock) = managed();
+    let spec = manager.resolve(&demo(), &Request::default().name("flaky")).unwrap();
+    mock.set_faults(Faults { never_listens: true, ..Faults::default() });
+    let options = Deploy { wait: Some(Duration::from_secs(1)), ..Deploy::default() };
+    let away = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        mock.be_away(3).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(manager.deploy(&spec, &options), away);
+    assert_eq!(outcome.unwrap_err().code(), "timeout");
+}
+
+#[tokio::test]
+async fn a_failed_update_does_not_take_back_what_another_has_deployed() {
+    let (manager, mock) = managed();
+    let spec = |request: Request| manager.resolve(&demo(), &request.name("contested")).unwrap();
+    manager.deploy(&spec(Request::default()), &quickly()).await.unwrap();
+    let mut bad = spec(Request::default().env("V", "bad"));
+    bad.mock = Some(serde_json::json!({"never_listens": true}));
+    let good = spec(Request::default().env("V", "good"));
+    let options = quickly();
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        manager.deploy(&good, &options).await.unwrap()
+    };
+    let (outcome, deployed) = tokio::join!(manager.deploy(&bad, &options), meanwhile);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.code(), "superseded", "{error}");
+    let after = mcp_deploy_core::DeploymentBackend::get(&mock, &good.name).await.unwrap();
+    assert_eq!((after.revision, after.instances), (3, deployed.deployment.instances));
+}
+
+#[tokio::test]
+async fn a_wait_of_all_eternity_is_no_panic() {
+    let (manager, _) = managed();
+    let spec = manager.resolve(&demo(), &Request::default().name("eternal")).unwrap();
+    let options = Deploy { wait: Some(Duration::MAX), ..Deploy::default() };
+    manager.deploy(&spec, &options).await.unwrap();
+}
+
+#[tokio::test]
 async fn status_asks_the_server_and_says_when_it_does_not_answer() {
     let (manager, mock) = managed();
     let spec = manager.resolve(&demo(), &Request::default().name("asked")).unwrap();

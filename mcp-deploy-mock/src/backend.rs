@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -143,12 +144,14 @@ impl MockBackend {
     ///
     /// Those of the state file.
     pub fn objects(&self) -> Result<Vec<String>> {
-        let State { deployments, volumes, foreign, unavailable_calls: _ } = self.inner.store.read()?;
-        let deployments = deployments.keys().map(|name| format!("deployment/{name}"));
-        let servers = self.inner.servers.names().into_iter().map(|name| format!("server/{name}"));
-        let volumes = volumes.iter().map(|volume| format!("volume/{volume}"));
-        let foreign = foreign.iter().map(|name| format!("foreign/{name}"));
-        Ok(deployments.chain(servers).chain(volumes).chain(foreign).collect())
+        self.inner.store.look(|state| {
+            let State { deployments, volumes, foreign, unavailable_calls: _ } = state;
+            let deployments = deployments.keys().map(|name| format!("deployment/{name}"));
+            let servers = self.inner.servers.names().into_iter().map(|name| format!("server/{name}"));
+            let volumes = volumes.iter().map(|volume| format!("volume/{volume}"));
+            let foreign = foreign.iter().map(|name| format!("foreign/{name}"));
+            Ok(deployments.chain(servers).chain(volumes).chain(foreign).collect())
+        })
     }
 
     pub(crate) fn phases(&self) -> Phases {
@@ -163,24 +166,28 @@ impl MockBackend {
         self.inner.verbs.subscribe()
     }
 
-    /// The state as it is, which no fault hides.
-    pub(crate) fn state(&self) -> Result<State> {
-        self.inner.store.read()
+    /// How long after `since` a report may become another one, though nobody calls a verb.
+    pub(crate) fn next_change(&self, since: Timestamp) -> Option<Duration> {
+        let next_change = |state: &State| {
+            let records = state.deployments.values();
+            Ok(records.filter_map(|record| status::next_change(record, since, self.inner.phases)).min())
+        };
+        self.inner.store.look(next_change).ok().flatten()
     }
 
     pub(crate) fn record(&self, name: &DeploymentName) -> Result<Record> {
-        self.ask()?.record(name).cloned()
+        self.ask(|state| state.record(name).cloned())
     }
 
     /// The selected deployments as they are now, by name.
     pub(crate) fn observe(&self, selector: &Selector) -> Result<Vec<Deployment>> {
-        let state = self.ask()?;
-        self.inner.servers.retain(|name| state.deployments.contains_key(name));
-        let selected = state.deployments.values().filter(|record| {
-            let spec = &record.spec.0;
-            selector.matches(&spec.name, &spec.template.id)
-        });
-        selected.map(|record| self.report(record)).collect()
+        self.ask(|state| {
+            let selected = state.deployments.values().filter(|record| {
+                let spec = &record.spec.0;
+                selector.matches(&spec.name, &spec.template.id)
+            });
+            selected.map(|record| self.report(record)).collect()
+        })
     }
 
     fn scope(&self) -> String {
@@ -190,19 +197,23 @@ impl MockBackend {
         }
     }
 
-    /// The state, as a call to the platform gets it.
-    fn ask(&self) -> Result<State> {
-        let state = self.inner.store.read()?;
-        if state.unavailable_calls == 0 {
-            return Ok(state);
+    /// Counts a call of a platform that was told to be away.
+    fn call(&self) -> Result<()> {
+        if self.inner.store.look(|state| Ok(state.unavailable_calls == 0))? {
+            return Ok(());
         }
-        let mut refusal = Ok(());
+        let mut answer = Ok(());
         self.inner.store.update(|state| {
-            refusal = state.call();
+            answer = state.call();
             Ok(())
         })?;
-        refusal?;
-        self.inner.store.read()
+        answer
+    }
+
+    /// What a call to the platform sees.
+    fn ask<T>(&self, look: impl FnOnce(&State) -> Result<T>) -> Result<T> {
+        self.call()?;
+        self.inner.store.look(look)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
@@ -217,14 +228,15 @@ impl MockBackend {
         name: &DeploymentName,
         change: impl FnOnce(&mut State) -> Result<()>,
     ) -> Result<Deployment> {
-        self.ask()?;
-        let record = self.change(|state| {
+        self.call()?;
+        self.change(|state| {
             change(state)?;
-            state.record(name).cloned()
-        })?;
-        self.report(&record)
+            self.report(state.record(name)?)
+        })
     }
 
+    /// What is reported on a record; its server follows. Called while the state is looked at, so that servers
+    /// and state agree.
     fn report(&self, record: &Record) -> Result<Deployment> {
         let now = Timestamp::now();
         let mut deployment = status::report(record, now, self.inner.phases);
@@ -251,7 +263,7 @@ impl DeploymentBackend for MockBackend {
     }
 
     async fn check(&self) -> Result<BackendHealth> {
-        self.ask()?;
+        self.ask(|_| Ok(()))?;
         Ok(BackendHealth { version: env!("CARGO_PKG_VERSION").to_owned(), scope: self.scope() })
     }
 
@@ -262,13 +274,15 @@ impl DeploymentBackend for MockBackend {
         if !options.dry_run {
             return self.verb(&spec.name, deploy);
         }
-        let mut state = self.ask()?;
-        deploy(&mut state)?;
-        Ok(status::report(state.record(&spec.name)?, Timestamp::now(), self.inner.phases))
+        self.ask(|state| {
+            let mut state = state.clone();
+            deploy(&mut state)?;
+            Ok(status::report(state.record(&spec.name)?, Timestamp::now(), self.inner.phases))
+        })
     }
 
     async fn get(&self, name: &DeploymentName) -> Result<Deployment> {
-        self.report(&self.record(name)?)
+        self.ask(|state| self.report(state.record(name)?))
     }
 
     async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
@@ -287,10 +301,12 @@ impl DeploymentBackend for MockBackend {
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "delete"))]
     async fn delete(&self, name: &DeploymentName, options: DeleteOptions) -> Result<()> {
-        self.ask()?;
-        self.change(|state| state.delete(name, options.volumes))?;
-        self.inner.servers.retain(|other| other != name);
-        Ok(())
+        self.call()?;
+        self.change(|state| {
+            state.delete(name, options.volumes)?;
+            self.inner.servers.close(name);
+            Ok(())
+        })
     }
 
     async fn revisions(&self, name: &DeploymentName) -> Result<Vec<Revision>> {
@@ -298,21 +314,23 @@ impl DeploymentBackend for MockBackend {
     }
 
     async fn connect(&self, name: &DeploymentName) -> Result<Connection> {
-        let record = self.record(name)?;
-        let now = Timestamp::now();
-        let deployment = status::report(&record, now, self.inner.phases);
-        if deployment.replicas.ready == 0 {
-            let reason =
-                format!("it is {}, and nothing listens; `start` starts a stopped one", deployment.status);
-            return Err(Error::backend(BACKEND, format!("connect to `{name}`"), reason));
-        }
-        if self.is_shared() {
-            return connect::connect_alone(&record);
-        }
-        match self.inner.servers.serve(&record, status::listens(&record, now, self.inner.phases))? {
-            Some(server) => Ok(Connection::guarded(connect::url(server.address(), &record), server)),
-            None => connect::connect_to_nothing(&record),
-        }
+        self.ask(|state| {
+            let record = state.record(name)?;
+            let now = Timestamp::now();
+            let deployment = status::report(record, now, self.inner.phases);
+            if deployment.replicas.ready == 0 {
+                let reason =
+                    format!("it is {}, and nothing listens; `start` starts a stopped one", deployment.status);
+                return Err(Error::backend(BACKEND, format!("connect to `{name}`"), reason));
+            }
+            if self.is_shared() {
+                return connect::connect_alone(record);
+            }
+            match self.inner.servers.serve(record, status::listens(record, now, self.inner.phases))? {
+                Some(server) => Ok(Connection::guarded(connect::url(server.address(), record), server)),
+                None => connect::connect_to_nothing(record),
+            }
+        })
     }
 
     fn logs(&self, name: &DeploymentName, options: LogOptions) -> LogStream {

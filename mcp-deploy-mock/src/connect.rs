@@ -53,9 +53,9 @@ impl Servers {
         Ok(Some(Arc::clone(&served.server)))
     }
 
-    /// Closes the servers of deployments that are gone.
-    pub(crate) fn retain(&self, is_there: impl Fn(&DeploymentName) -> bool) {
-        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_there(name));
+    /// Closes the server of a deployment that is gone.
+    pub(crate) fn close(&self, name: &DeploymentName) {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// The names of the deployments that have a server.

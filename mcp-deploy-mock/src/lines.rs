@@ -32,9 +32,11 @@ pub(crate) fn of_instance(
         let message = format!("listening on 0.0.0.0:{}", record.spec.0.transport.port);
         return vec![line(instance, at, LogSource::Stdout, &message)];
     };
-    let starts = 1 + status::restarts(record, instance, now, phases).min(TOLD_CRASHES);
-    let lines = crash.log.iter().map(|message| line(instance, at, LogSource::Stderr, message));
-    (0..starts).flat_map(|_| lines.clone()).collect()
+    let restarts = status::restarts(record, instance, now, phases).min(TOLD_CRASHES);
+    let starts = (0..=restarts).map(|restart| at + status::RESTART_PAUSE * restart);
+    starts
+        .flat_map(|at| crash.log.iter().map(move |message| line(instance, at, LogSource::Stderr, message)))
+        .collect()
 }
 
 /// What an instance writes when it is told to stop.
@@ -54,11 +56,19 @@ fn line(instance: &Started, at: Timestamp, stream: LogSource, message: &str) -> 
     LogLine { timestamp: Some(at), instance: instance.id.clone(), stream, message: message.to_owned() }
 }
 
-/// All lines that are kept, and the number of those before them.
-pub(crate) fn all(record: &Record, now: Timestamp, phases: Phases) -> (usize, Vec<LogLine>) {
+/// All lines that are kept; those of one instance are in their order and complete.
+pub(crate) fn all(record: &Record, now: Timestamp, phases: Phases) -> Vec<LogLine> {
     let mut lines = record.written.clone();
     lines.extend(record.instances.iter().flat_map(|instance| of_instance(record, instance, now, phases)));
-    (record.let_go, lines)
+    lines
+}
+
+/// Lets go of the oldest instances' lines until no more are left than are kept.
+pub(crate) fn keep_the_last(written: &mut Vec<LogLine>) {
+    while written.len() > KEPT_LINES {
+        let oldest = written[0].instance.clone();
+        written.retain(|line| line.instance != oldest);
+    }
 }
 
 /// The lines that the options choose.

@@ -25,8 +25,6 @@ pub(crate) struct Record {
     pub(crate) instances: Vec<Started>,
     /// What instances wrote that are no more.
     pub(crate) written: Vec<LogLine>,
-    /// How many lines before those were let go.
-    pub(crate) let_go: usize,
     /// Earlier specs, oldest first.
     pub(crate) earlier: Vec<Earlier>,
 }

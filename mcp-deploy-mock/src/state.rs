@@ -159,7 +159,6 @@ impl Record {
             updated_at: now,
             instances: Vec::new(),
             written: Vec::new(),
-            let_go: 0,
             earlier: Vec::new(),
         };
         record.start_instances(spec.replicas, now);
@@ -209,9 +208,7 @@ impl Record {
             self.written.extend(lines::of_instance(self, instance, now, phases));
             self.written.extend(lines::of_stop(self, instance, now, phases));
         }
-        let too_many = self.written.len().saturating_sub(lines::KEPT_LINES);
-        self.written.drain(..too_many);
-        self.let_go += too_many;
+        lines::keep_the_last(&mut self.written);
     }
 
     /// The earlier specs, newest first.

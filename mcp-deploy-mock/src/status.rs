@@ -10,7 +10,7 @@ use crate::lines;
 use crate::record::{BACKEND, Record, Started};
 
 /// Between two restarts of a server that crashes.
-const RESTART_PAUSE: Duration = Duration::from_secs(10);
+pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(10);
 
 /// How far an instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,11 +23,11 @@ impl Store {
         matches!(self, Self::File(_))
     }
 
-    /// The state as it is now.
-    pub(crate) fn read(&self) -> Result<State> {
+    /// Looks at the state as it is now; in memory nobody changes it meanwhile.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> Result<T>) -> Result<T> {
         match self {
-            Self::Memory(state) => Ok(state.lock().unwrap_or_else(PoisonError::into_inner).clone()),
-            Self::File(path) => Ok(read(path)?),
+            Self::Memory(state) => look(&state.lock().unwrap_or_else(PoisonError::into_inner)),
+            Self::File(path) => look(&read(path)?),
         }
     }
 
@@ -101,6 +101,7 @@ fn replace(path: &Path, state: &State) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::error::Error as _;
 
     use mcp_deploy_core::Error;
@@ -112,6 +113,10 @@ mod tests {
             state.foreign.insert(name.to_owned());
             Ok(())
         })
+    }
+
+    fn foreign(store: &Store) -> Result<BTreeSet<String>> {
+        store.look(|state| Ok(state.foreign.clone()))
     }
 
     fn cause(error: &Error) -> String {
@@ -128,7 +133,7 @@ mod tests {
                 scope.spawn(move || occupy(&store, &name.to_string()).unwrap());
             }
         });
-        assert_eq!(Store::File(path).read().unwrap().foreign.len(), 16);
+        assert_eq!(foreign(&Store::File(path)).unwrap().len(), 16);
     }
 
     #[cfg(unix)]
@@ -154,7 +159,7 @@ mod tests {
             "{}",
             cause(&error)
         );
-        assert!(store.read().is_err());
+        assert!(foreign(&store).is_err());
         assert_eq!(fs::read_to_string(path).unwrap(), "{\"deployments\": 3}");
     }
 
@@ -178,6 +183,6 @@ mod tests {
             state.foreign.insert("half".to_owned());
             Err(Error::invalid("", "no"))
         });
-        assert!(outcome.is_err() && store.read().unwrap().foreign.is_empty());
+        assert!(outcome.is_err() && foreign(&store).unwrap().is_empty());
     }
 }

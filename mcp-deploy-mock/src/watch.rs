@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::backend::MockBackend;
-use crate::status;
 
 /// How often a file is looked at that another process may have changed, and a platform that was away.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -19,36 +18,36 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub(crate) struct Changes {
     backend: MockBackend,
     verbs: watch::Receiver<u64>,
+    /// Since when nobody has looked.
+    since: Timestamp,
 }
 
 impl Changes {
     pub(crate) fn new(backend: MockBackend) -> Self {
-        Self { verbs: backend.verbs(), backend }
+        Self { verbs: backend.verbs(), backend, since: Timestamp::now() }
     }
 
-    /// Waits for the next one.
+    /// Waits for the next one after the last.
     pub(crate) async fn next(&mut self) {
         self.next_within(None).await;
     }
 
     /// Waits for the next one, but not longer.
     async fn next_within(&mut self, longest: Option<Duration>) {
-        let now = Timestamp::now();
-        let next_phase = self.backend.state().ok().and_then(|state| {
-            let records = state.deployments.values();
-            records.filter_map(|record| status::next_change(record, now, self.backend.phases())).min()
-        });
         let look_again = self.backend.is_shared().then_some(LOOK_AGAIN);
-        let Some(pause) = next_phase.into_iter().chain(look_again).chain(longest).min() else {
+        // It may be past already: whoever looks may take their time.
+        let passed = Duration::try_from(Timestamp::now().duration_since(self.since)).unwrap_or_default();
+        let next_phase = self.backend.next_change(self.since).map(|phase| phase.saturating_sub(passed));
+        match next_phase.into_iter().chain(look_again).chain(longest).min() {
             // It cannot end: we hold the backend, and that the other end.
-            let _ = self.verbs.changed().await;
-            return;
-        };
-        tokio::select! {
-            _ = self.verbs.changed() => {}
-            // A boundary is passed when it is behind us.
-            () = sleep(pause + Duration::from_millis(1)) => {}
+            None => drop(self.verbs.changed().await),
+            Some(pause) => tokio::select! {
+                _ = self.verbs.changed() => {}
+                // A boundary is passed when it is behind us.
+                () = sleep(pause + Duration::from_millis(1)) => {}
+            },
         }
+        self.since = Timestamp::now();
     }
 }
 

@@ -69,6 +69,28 @@ fn a_template_of_ones_own_wins_over_a_built_in_one() {
 }
 
 #[test]
+fn a_broken_template_of_ones_own_is_not_replaced_by_a_built_in_one() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "demo", "name: [");
+    let catalog = Catalog::new([directory.path().to_owned()]);
+    assert!(matches!(catalog.get("demo"), Err(Error::Invalid { .. })));
+    assert!(
+        catalog.list().templates.keys().any(|id| id.as_str() == "demo"),
+        "it hides the built-in one from lists"
+    );
+}
+
+#[test]
+fn a_file_that_comes_first_is_seen_when_it_is_added() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    let catalog = Catalog::new([directory.path().to_owned()]);
+    assert_eq!(ours(&catalog), ["alpha One"]);
+    fs::write(directory.path().join("alpha/template.json"), yaml("Two")).unwrap();
+    assert_eq!(ours(&catalog), ["alpha Two"]);
+}
+
+#[test]
 fn an_unknown_id_names_the_nearest() {
     let error = Catalog::default().get("dmeo").unwrap_err();
     assert_eq!(error.to_string(), "no template `dmeo`; did you mean `demo`?");
@@ -81,6 +103,8 @@ fn a_template_is_loaded_from_a_file_or_its_directory() {
     let home = directory.path().join("alpha");
     assert_eq!(Catalog::load(&home).unwrap().id.as_str(), "alpha");
     assert_eq!(Catalog::load(&home.join("template.yaml")).unwrap().id.as_str(), "alpha");
+    fs::write(home.join("weather.yaml"), yaml("Weather")).unwrap();
+    assert_eq!(Catalog::load(&home.join("weather.yaml")).unwrap().id.as_str(), "weather");
     let complaint = |path: &Path| {
         let error = Catalog::load(path).unwrap_err().to_string();
         error.replace(&directory.path().display().to_string(), "DIR")

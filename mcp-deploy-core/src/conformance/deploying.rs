@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::site::{Site, instance_ids, is_not_found};
 use super::{Behaviour, CaseResult, Fixture, ensure};
-use crate::{Change, Deploy, DeployOptions, Deployed, Error, Request, Selector, Status, TransportKind};
+use crate::{Change, Deploy, DeployOptions, Deployed, Error, Request, Selector, Status};
 
 /// How many deploys at once.
 const CROWD: usize = 20;
@@ -166,24 +166,5 @@ pub async fn a_deploy_whose_future_is_dropped_can_be_removed(fixture: &dyn Fixtu
         let objects = fixture.objects(&spec.name).await?;
         ensure!(objects.is_empty(), "dropped after {millis} ms it left {}", objects.join(", "));
     }
-    Ok(())
-}
-
-/// What cannot be enforced is refused, and nothing is touched.
-pub async fn a_part_that_cannot_be_enforced_is_unsupported_at_once(fixture: &dyn Fixture) -> CaseResult {
-    let site = Site::new(fixture);
-    let capabilities = site.backend.capabilities();
-    let mut spec = site.spec(Behaviour::Well, Request::default())?;
-    spec.replicas = capabilities.max_replicas.saturating_add(1);
-    if !capabilities.transports.contains(&TransportKind::Stdio) {
-        spec.transport.kind = TransportKind::Stdio;
-    }
-    let outcome = site.backend.deploy(&spec, DeployOptions::default()).await;
-    let Err(Error::Unsupported { feature, .. }) = &outcome else {
-        return Err(format!("it says {outcome:?}").into());
-    };
-    ensure!(feature.contains("replicas"), "the feature is `{feature}`");
-    let objects = fixture.objects(&spec.name).await?;
-    ensure!(objects.is_empty(), "the refused deploy made {}", objects.join(", "));
     Ok(())
 }

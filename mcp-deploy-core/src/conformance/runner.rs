@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
 use super::{
-    Behaviour, CaseResult, Fixture, deploying, failures, lifecycle, listing, logs, values, watching,
+    Behaviour, CaseResult, Fixture, capabilities, deploying, failures, lifecycle, listing, logs, values,
+    watching,
 };
 use crate::{BoxError, DeleteOptions, Logs, Selector};
 
@@ -20,7 +21,7 @@ pub struct Case {
     pub name: &'static str,
     /// What it cannot run without.
     pub needs: &'static [Needs],
-    run: for<'a> fn(&'a dyn Fixture) -> BoxFuture<'a, CaseResult>,
+    run: for<'a> fn(&'a dyn Fixture) -> LocalBoxFuture<'a, CaseResult>,
 }
 
 /// What a case cannot run without.
@@ -110,7 +111,8 @@ cases! {
     deploying::twenty_deploys_of_one_spec_all_succeed [WELL];
     deploying::twenty_deploys_of_one_name_leave_one_whole_spec [ECHO];
     deploying::a_deploy_whose_future_is_dropped_can_be_removed [WELL];
-    deploying::a_part_that_cannot_be_enforced_is_unsupported_at_once [WELL];
+    capabilities::every_part_that_cannot_be_enforced_is_unsupported_at_once [WELL];
+    capabilities::more_replicas_than_are_claimed_are_unsupported [WELL];
     values::a_removed_variable_is_gone [ECHO];
     values::values_arrive_byte_for_byte [ECHO];
     values::a_secret_is_shown_nowhere [ECHO, CRASH];

@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 
 use super::site::Site;
 use super::{Behaviour, CaseResult, Fixture, ensure};
-use crate::{LogOptions, Request};
+use crate::{LogOptions, Request, Selector};
 
 /// A variable that the new spec does not have is gone.
 pub async fn a_removed_variable_is_gone(fixture: &dyn Fixture) -> CaseResult {
@@ -66,7 +66,9 @@ pub async fn a_secret_is_shown_nowhere(fixture: &dyn Fixture) -> CaseResult {
     let lines: Vec<String> = lines.map(|line| format!("{line:?}")).collect().await;
     let revisions = site.backend.revisions(&spec.name).await?;
     let got = site.backend.get(&spec.name).await?;
+    let listed = site.backend.list(&Selector::named(&spec.name)).await?;
     let texts = [
+        ("the list", format!("{listed:?} {}", serde_json::to_string(&listed)?)),
         ("the report of deploy", format!("{deployed:?}")),
         ("the spec", format!("{spec:?} {}", serde_json::to_string(&spec)?)),
         ("the error", format!("{error} {error:?}")),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{DEFAULT_WAIT, DeploymentManager};
+use super::{DEFAULT_WAIT, DeploymentManager, superseded, working};
 use crate::{
     DeployOptions, Deployment, DeploymentBackend, DeploymentBackendExt, DeploymentName, DeploymentSpec,
     Error, LogOptions, Phase, Progress, Recovery, Result, Status,
@@ -17,6 +17,9 @@ use crate::{
 const LOG_TAIL_LINES: usize = 20;
 /// How long the log may take to say them.
 const LOG_TAIL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// No wait is longer: a clock has an end.
+const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 
 /// How to deploy.
 #[derive(Debug, Clone)]
@@ -84,14 +87,15 @@ impl DeploymentManager {
             return Ok(Deployed { deployment, change });
         };
 
-        let error = match settle(backend, &spec.name, patience, &options).await {
+        let ours = deployment.revision;
+        let error = match settle(backend, &spec.name, Some(ours), patience, &options).await {
             Ok(deployment) => return Ok(Deployed { deployment, change }),
             Err(error) => error,
         };
         match before {
-            Some(before) if change == Change::Updated && worked(&before) => {
+            Some(before) if change == Change::Updated && worked(&before) && is_undone(&error) => {
                 options.report(Progress::Phase(Phase::GoingBack));
-                let recovery = match go_back(backend, &before, patience, &options).await {
+                let recovery = match go_back(backend, &before, ours, patience, &options).await {
                     Ok(()) => Recovery::Restored,
                     Err(reason) => Recovery::NotRestored(reason.to_string()),
                 };
@@ -113,7 +117,7 @@ impl DeploymentManager {
         patience: Duration,
     ) -> Result<Deployment> {
         let backend = self.backends().get(backend)?;
-        settle(&*backend, name, patience, &DeployOptions::default()).await
+        settle(&*backend, name, None, patience, &DeployOptions::default()).await
     }
 }
 
@@ -134,26 +138,40 @@ fn worked(before: &Deployment) -> bool {
     before.ready || before.status == Status::Stopped
 }
 
+/// Whether an update that ends with this error is undone: its server does not work, and it is still ours.
+fn is_undone(error: &Error) -> bool {
+    matches!(error, Error::Failed { .. } | Error::Timeout { .. })
+}
+
+/// Waits until the server answers; `ours` is the revision that it has to be, where that matters.
 async fn settle(
     backend: &dyn DeploymentBackend,
     name: &DeploymentName,
+    ours: Option<u64>,
     patience: Duration,
     options: &DeployOptions,
 ) -> Result<Deployment> {
+    let patience = patience.min(LONGEST_WAIT);
     let deadline = Instant::now() + patience;
     options.report(Progress::Phase(Phase::Starting));
     let settled = async {
-        let ready = if let Ok(ready) = timeout_at(deadline, backend.wait_ready(name)).await {
-            ready?
-        } else {
-            let last_seen = backend.get(name).await.ok().map(|deployment| deployment.status.to_string());
-            return Err(Error::timeout(name, "ready", patience, last_seen));
+        let is_over = |deployment: &Deployment| {
+            let ended = deployment.ready || matches!(deployment.status, Status::Failed | Status::Stopped);
+            ended || superseded(deployment, ours).is_some()
         };
+        let Ok(ready) = timeout_at(deadline, backend.wait_for(name, is_over)).await else {
+            let last_seen = match backend.get(name).await {
+                Ok(deployment) => deployment.status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            return Err(Error::timeout(name, "ready", patience, Some(last_seen)));
+        };
+        let ready = working(ready?, ours)?;
         if ready.status == Status::Stopped {
             return Ok(ready);
         }
         options.report(Progress::Phase(Phase::Verifying));
-        verified(backend, ready, deadline, patience).await
+        working(verified(backend, ready, ours, deadline, patience).await?, ours)
     };
     match settled.await {
         Err(error) => Err(with_log_tail(backend, error).await),
@@ -169,19 +187,24 @@ use super::verify::verified;
 async fn verified(
     _backend: &dyn DeploymentBackend,
     ready: Deployment,
+    _ours: Option<u64>,
     _deadline: Instant,
     _patience: Duration,
 ) -> Result<Deployment> {
     Ok(ready)
 }
 
-/// Brings back the spec that ran before, in the size in which it ran.
+/// Brings back the spec that ran before, in the size in which it ran, unless somebody has deployed another.
 async fn go_back(
     backend: &dyn DeploymentBackend,
     before: &Deployment,
+    ours: u64,
     patience: Duration,
     options: &DeployOptions,
 ) -> Result<()> {
+    if let Some(error) = superseded(&backend.get(&before.name).await?, Some(ours)) {
+        return Err(error);
+    }
     let revisions = backend.revisions(&before.name).await?;
     let Some(revision) = revisions.into_iter().find(|revision| revision.number == before.revision) else {
         return Err(Error::backend(
@@ -192,8 +215,8 @@ async fn go_back(
     };
     let mut spec = revision.spec;
     spec.replicas = before.replicas.desired;
-    backend.deploy(&spec, options.clone()).await?;
-    settle(backend, &before.name, patience, options).await?;
+    let back = backend.deploy(&spec, options.clone()).await?;
+    settle(backend, &before.name, Some(back.revision), patience, options).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::{DeploymentManager, or_nearest};
+use super::{DeploymentManager, or_nearest, superseded, working};
 use crate::error::chain;
 use crate::probe::{self, ProbeError, ToolAnswer};
 use crate::{
@@ -102,22 +102,21 @@ async fn asked(
 }
 
 /// The deployment with what its server answered; tries again until then, and gives up as soon as the platform
-/// reports that it failed.
+/// reports that it failed, or that another has taken its place.
 pub(super) async fn verified(
     backend: &dyn DeploymentBackend,
     ready: Deployment,
+    ours: Option<u64>,
     deadline: Instant,
     patience: Duration,
 ) -> Result<Deployment> {
     let name = &ready.name;
-    let has_failed = |deployment: &Deployment| deployment.status == Status::Failed;
+    let is_over = |deployment: &Deployment| {
+        deployment.status == Status::Failed || superseded(deployment, ours).is_some()
+    };
     let report = tokio::select! {
         report = handshake(backend, name, deadline, patience) => report?,
-        failed = backend.wait_for(name, has_failed) => {
-            let failure = failed?.failure;
-            let failure = failure.unwrap_or_else(|| Failure::new(FailureReason::Unknown, "the backend gave no reason"));
-            return Err(Error::Failed { name: name.clone(), failure: Box::new(failure), recovery: None });
-        }
+        over = backend.wait_for(name, is_over) => return working(over?, ours),
     };
     // The platform may know more by now: an address, another instance.
     let deployment = backend.get(name).await.unwrap_or(ready);
@@ -133,36 +132,43 @@ async fn handshake(
     let grace_ends = Instant::now() + GRACE.min(patience / 2);
     let mut pause = FIRST_PAUSE;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let connection = backend.connect(name).await?;
-        let error = match probe::probe(connection.url(), left.min(ONE_TRY)).await {
+        let error = match one_try(backend, name, deadline).await? {
             Ok(report) => return Ok(report),
             Err(error) => error,
         };
         tracing::debug!(deployment = %name, error = %chain(&error), "no MCP answer yet");
-        let is_over = Instant::now() + pause >= deadline;
-        match &error {
-            ProbeError::Unreachable(_) | ProbeError::Mute(_) if is_over => {
-                return Err(Error::timeout(
-                    name,
-                    "an MCP server that answers",
-                    patience,
-                    Some(chain(&error)),
-                ));
-            }
-            ProbeError::Unreachable(_) | ProbeError::Mute(_) => {}
-            _ if is_over || Instant::now() >= grace_ends => {
-                return Err(Error::Failed {
-                    name: name.clone(),
-                    failure: Box::new(failure(&error)),
-                    recovery: None,
-                });
-            }
-            _ => {}
+        let now = Instant::now();
+        let may_be_starting = matches!(error, ProbeError::Unreachable(_) | ProbeError::Mute(_));
+        if !may_be_starting && now >= grace_ends {
+            return Err(Error::Failed {
+                name: name.clone(),
+                failure: Box::new(failure(&error)),
+                recovery: None,
+            });
         }
-        sleep(pause).await;
+        if now >= deadline {
+            return Err(Error::timeout(name, "an MCP server that answers", patience, Some(chain(&error))));
+        }
+        sleep(pause.min(deadline - now)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// One handshake. A platform that cannot connect us just now is tried again; one that never will is an error.
+async fn one_try(
+    backend: &dyn DeploymentBackend,
+    name: &DeploymentName,
+    deadline: Instant,
+) -> Result<Result<McpReport, ProbeError>> {
+    let connection = match backend.connect(name).await {
+        Ok(connection) => connection,
+        Err(error @ (Error::NotFound { .. } | Error::Denied { .. } | Error::Unsupported { .. })) => {
+            return Err(error);
+        }
+        Err(error) => return Ok(Err(ProbeError::Unreachable(error.into()))),
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    Ok(probe::probe(connection.url(), left.min(ONE_TRY)).await)
 }
 
 fn failure(error: &ProbeError) -> Failure {

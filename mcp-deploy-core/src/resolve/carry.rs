@@ -40,6 +40,11 @@ pub(super) fn carry(template: &Template, merged: Merged, violations: &mut Violat
         let shown = if property.sensitive { Value::String(REDACTED.to_owned()) } else { value.clone() };
         carried.shown.insert(key, shown);
         carried.property(template, property, value, &pointer, violations);
+        let port = template.transport.port.to_string();
+        if carried.env.remove("PORT").is_some_and(|value| value != port) {
+            let violation = Violation::new(pointer, "cannot be changed: it is carried by `PORT`");
+            violations.push(violation.expected(format!("the template's server listens on {port}")));
+        }
     }
     carried.env.insert("PORT".to_owned(), template.transport.port.to_string());
     carried

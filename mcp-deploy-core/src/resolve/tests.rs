@@ -263,6 +263,14 @@ fn overrides_win_over_the_template_and_requests_follow_limits() {
 }
 
 #[test]
+fn the_port_is_the_templates_whoever_asks_for_another() {
+    let template =
+        template(json!({"config_schema": {"properties": {"port": {"type": "integer", "default": 8080}}}}));
+    assert_eq!(resolved(&template, Request::default()).env["PORT"], "8080");
+    insta::assert_snapshot!(complaints(&template, Request::default().set("port", "9000")), @"`/configuration/port` cannot be changed: it is carried by `PORT`; the template's server listens on 8080");
+}
+
+#[test]
 fn a_name_is_derived_where_none_is_given() {
     let spec = resolve(&template(json!({})), &Request::default(), "ghcr.io/team").unwrap();
     assert!(spec.name.as_str().starts_with("demo-"), "{}", spec.name);

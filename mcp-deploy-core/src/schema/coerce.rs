@@ -17,7 +17,7 @@ pub(super) fn coerce(document: &Value, path: &[&str], text: &str, separator: &st
 /// The value that `text` stands for: the first type that takes it, text itself last.
 fn as_type(document: &Value, schema: &Value, text: &str, separator: &str) -> Value {
     let mut types = Vec::new();
-    collect_types(document, schema, &mut types, 0);
+    collect_types(document, schema, &mut types, &mut Vec::new());
     let meant: Option<Value> = serde_json::from_str(text).ok();
     let choices =
         schema.get("enum").and_then(Value::as_array).into_iter().flatten().chain(schema.get("const"));
@@ -62,11 +62,18 @@ fn as_array(document: &Value, schema: &Value, text: &str, separator: &str) -> Va
     text.split(separator).map(|part| as_type(document, item, part.trim(), separator)).collect()
 }
 
-/// The names of the types that a schema allows, also by what it is combined of.
-fn collect_types<'a>(document: &'a Value, schema: &'a Value, types: &mut Vec<&'a str>, depth: usize) {
-    if depth > 8 {
+/// The names of the types that a schema allows, also by what it is combined of; each part is looked at once.
+fn collect_types<'a>(
+    document: &'a Value,
+    schema: &'a Value,
+    types: &mut Vec<&'a str>,
+    seen: &mut Vec<&'a Value>,
+) {
+    let schema = follow(document, schema);
+    if seen.iter().any(|other| std::ptr::eq(*other, schema)) {
         return;
     }
+    seen.push(schema);
     match schema.get("type") {
         Some(Value::String(name)) => types.push(name),
         Some(Value::Array(names)) => types.extend(names.iter().filter_map(Value::as_str)),
@@ -74,7 +81,7 @@ fn collect_types<'a>(document: &'a Value, schema: &'a Value, types: &mut Vec<&'a
     }
     for word in ["anyOf", "oneOf", "allOf"] {
         for part in schema.get(word).and_then(Value::as_array).into_iter().flatten() {
-            collect_types(document, follow(document, part), types, depth + 1);
+            collect_types(document, part, types, seen);
         }
     }
 }

@@ -7,15 +7,30 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use super::{Property, keys};
-use crate::Violation;
 use crate::error::{count, pointer_token};
+use crate::{Violation, Violations};
 
-/// What is wrong with a schema.
-pub(super) fn of_schema(error: &ValidationError<'_>) -> Violation {
+/// What is wrong with a schema: all that the schema of schemas finds, or what kept it from being compiled.
+pub(super) fn of_schema(document: &Value, error: &ValidationError<'_>, violations: &mut Violations) {
     if let Kind::Referencing(reason) = error.kind() {
-        return Violation::new("", format!("has a `$ref` that leads nowhere: {reason}"))
-            .expected("references inside the document, as in `#/$defs/name`; nothing is fetched");
+        let violation = Violation::new("", format!("has a `$ref` that leads nowhere: {reason}"));
+        violations.push(
+            violation.expected("references inside the document, as in `#/$defs/name`; nothing is fetched"),
+        );
+        return;
     }
+    let before = violations.len();
+    if let Ok(rules) = jsonschema::meta::validator_for(document) {
+        for error in rules.iter_errors(document) {
+            violations.push(of_rule(&error));
+        }
+    }
+    if violations.len() == before {
+        violations.push(of_rule(error));
+    }
+}
+
+fn of_rule(error: &ValidationError<'_>) -> Violation {
     let (problem, expected) = wording(error, false);
     let violation =
         Violation::new(error.instance_path().as_str(), format!("is no valid JSON Schema: {problem}"));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::pointer_token;
 use crate::{Violation, Violations, nearest};
 
-/// How many references in a row are followed: a circle ends here.
+/// How many references in a row are followed: a circle of nothing else ends here.
 const MAX_REFERENCES: usize = 32;
 
 /// Complains about every key that the schema does not name, also inside objects and arrays. JSON Schema lets
@@ -76,45 +76,52 @@ pub(super) fn unknown_key<'a>(
 
 /// The keys that a schema names, in itself and in what it is combined of; `None` where any key is let in.
 pub(super) fn allowed(document: &Value, schema: &Value) -> Option<BTreeSet<String>> {
+    if *schema == Value::Bool(true) {
+        return None;
+    }
     let mut names = BTreeSet::new();
-    collect(document, schema, &mut names, 0).then_some(names)
+    collect(document, schema, &mut names, &mut Vec::new()).then_some(names)
 }
 
-/// Whether the schema is closed as far as we looked.
-fn collect(document: &Value, schema: &Value, names: &mut BTreeSet<String>, depth: usize) -> bool {
-    if depth > MAX_REFERENCES {
-        return false;
+/// Whether the schema is closed, all its parts included; each is looked at once.
+fn collect<'a>(
+    document: &'a Value,
+    schema: &'a Value,
+    names: &mut BTreeSet<String>,
+    seen: &mut Vec<&'a Value>,
+) -> bool {
+    if seen.iter().any(|other| std::ptr::eq(*other, schema)) {
+        return true;
     }
-    let schema = match schema {
-        Value::Bool(any) => return !(*any && depth == 0),
-        schema => schema,
-    };
+    seen.push(schema);
     let lets_in = |word: &str| schema.get(word).is_some_and(|value| *value != Value::Bool(false));
     if ["additionalProperties", "unevaluatedProperties", "patternProperties"].into_iter().any(lets_in) {
         return false;
     }
-    names
-        .extend(schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned());
-    names.extend(
-        schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned),
-    );
-    let lists = ["allOf", "anyOf", "oneOf"];
-    let combined = lists.iter().filter_map(|word| schema.get(*word)?.as_array()).flatten();
-    let branches = ["if", "then", "else"].into_iter().filter_map(|word| schema.get(word));
-    let dependent =
-        schema.get("dependentSchemas").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let properties = schema.get("properties").and_then(Value::as_object);
+    names.extend(properties.into_iter().flat_map(Map::keys).cloned());
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    names.extend(required.filter_map(Value::as_str).map(str::to_owned));
     let referred = schema.get("$ref").and_then(|reference| resolve(document, reference.as_str()?));
-    combined
-        .chain(branches)
-        .chain(dependent)
-        .chain(referred)
-        .all(|part| collect(document, part, names, depth + 1))
+    combined(schema).chain(referred).all(|part| collect(document, part, names, seen))
+}
+
+/// The schemas that a schema is combined of, all about the same value.
+fn combined(schema: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["allOf", "anyOf", "oneOf"];
+    let listed = lists.into_iter().filter_map(|word| schema.get(word)?.as_array()).flatten();
+    let branches = ["if", "then", "else"].into_iter().filter_map(|word| schema.get(word));
+    let dependent = schema.get("dependentSchemas").and_then(Value::as_object);
+    listed.chain(branches).chain(dependent.into_iter().flat_map(Map::values))
+}
+
+/// What a schema is combined of, and the schemas of what its value holds, but for its named properties.
+pub(super) fn parts(schema: &Value) -> impl Iterator<Item = &Value> {
+    let held = ["items", "additionalProperties", "unevaluatedProperties", "contains"];
+    let held = held.into_iter().filter_map(|word| schema.get(word));
+    let listed = schema.get("prefixItems").and_then(Value::as_array).into_iter().flatten();
+    let by_pattern = schema.get("patternProperties").and_then(Value::as_object);
+    combined(schema).chain(held).chain(listed).chain(by_pattern.into_iter().flat_map(Map::values))
 }
 
 /// The schema itself, or what its `$ref` inside the document stands for.

@@ -107,6 +107,10 @@ fn a_schema_that_is_none_is_refused() {
     insta::assert_snapshot!(schema_complaints(json!({"properties": {"a": {"pattern": "("}}})), @r#"`/properties/a/pattern` is no valid JSON Schema: is `"("`; a text in the format `regex`"#);
     insta::assert_snapshot!(schema_complaints(json!({"$ref": "https://example.com/schema.json"})), @"has a `$ref` that leads nowhere: Resource 'https://example.com/schema.json' is not present in a registry and retrieving it failed: Retrieval is disabled, cannot fetch https://example.com/schema.json; references inside the document, as in `#/$defs/name`; nothing is fetched");
     insta::assert_snapshot!(schema_complaints(json!({"$ref": "#/nowhere"})), @"has a `$ref` that leads nowhere: Pointer '/nowhere' does not exist; references inside the document, as in `#/$defs/name`; nothing is fetched");
+    insta::assert_snapshot!(schema_complaints(json!({"type": "strin", "properties": {"a": {"minimum": "x"}}})), @r#"
+    `/properties/a/minimum` is no valid JSON Schema: is `"x"`; expected a number
+    `/type` is no valid JSON Schema: is `"strin"`; one of these forms: one of `"array"`, `"boolean"`, `"integer"`, `"null"`, `"number"`, `"object"`, `"string"`; or expected an array
+    "#);
     insta::assert_snapshot!(schema_complaints(json!([1])), @"is no schema; an object");
 }
 
@@ -186,4 +190,59 @@ fn defaults_are_found_inside_objects_and_behind_references() {
     }));
     assert_eq!(Value::Object(schema.defaults()), json!({"a": 1, "b": {"c": "y"}}));
     assert_eq!(schema.missing(&schema.defaults()), ["c"]);
+}
+
+#[test]
+fn circles_of_references_end() {
+    let schema = schema(json!({
+        "properties": {"a": {"$ref": "#/$defs/A"}},
+        "$defs": {
+            "A": {"properties": {"n": {"$ref": "#/$defs/B"}}, "anyOf": [{"$ref": "#/$defs/B"}, {"$ref": "#/$defs/A"}]},
+            "B": {"properties": {"n": {"$ref": "#/$defs/A"}}, "allOf": [{"$ref": "#/$defs/A"}]},
+        },
+    }));
+    assert!(schema.defaults().is_empty() && !schema.property("a").sensitive);
+    assert_eq!(schema.coerce(&["a", "n", "n"], "x"), "x");
+}
+
+#[test]
+fn references_that_fan_out_do_not_multiply() {
+    let mut defs = Map::new();
+    for level in 0..30 {
+        let next = json!({"$ref": format!("#/$defs/L{}", level + 1)});
+        let wide: Vec<Value> = vec![next; 10];
+        defs.insert(format!("L{level}"), json!({"allOf": wide, "properties": {"p": {"allOf": wide}}}));
+    }
+    defs.insert("L30".to_owned(), json!({"properties": {"deep_token": {"type": "string"}}}));
+    // The validator itself would multiply: only our own walks are tried.
+    let document = json!({"properties": {"a": {"$ref": "#/$defs/L0"}}, "$defs": defs});
+    let mut violations = Violations::default();
+    let properties = property::read_all(&document, &mut violations);
+    assert!(properties["a"].sensitive);
+    assert_eq!(coerce::coerce(&document, &["a"], "x", ","), "x");
+    assert!(keys::allowed(&document, &document["$defs"]["L0"]).unwrap().contains("deep_token"));
+}
+
+#[test]
+fn secrets_are_found_behind_references_and_inside_objects() {
+    let schema = schema(json!({
+        "properties": {
+            "auth": {"$ref": "#/$defs/auth"},
+            "mine": {"$ref": "#/$defs/auth", "env_mapping": "MINE", "sensitive": false},
+            "db": {"properties": {"host": {}, "db_password": {}}},
+            "list": {"items": {"properties": {"auth_token": {}}}},
+            "odd": {"properties": {"default": {"sensitive": true}}},
+            "harmless": {"properties": {"sort_key": {"sensitive": false}}},
+            "said": {"sensitive": false, "properties": {"api_key": {}}},
+        },
+        "$defs": {"auth": {"sensitive": true, "env_mapping": "AUTHX"}},
+    }));
+    let secret: Vec<&str> = schema
+        .properties()
+        .iter()
+        .filter(|(_, property)| property.sensitive)
+        .map(|(key, _)| key.as_str())
+        .collect();
+    assert_eq!(secret, ["auth", "db", "list", "odd"]);
+    assert_eq!(schema.property("auth").env, "AUTHX");
 }

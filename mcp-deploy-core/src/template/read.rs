@@ -93,7 +93,7 @@ fn any_schema() -> ConfigSchema {
 fn id(fields: &mut Fields, fallback: Option<&str>) -> Option<TemplateId> {
     let (id, place) = match (fields.take::<String>("id"), fallback) {
         (Some(id), _) => (id, "is"),
-        (None, Some(directory)) => (directory.to_owned(), "is not given, and the directory's name"),
+        (None, Some(name)) => (name.to_owned(), "is not given, and its place is named"),
         (None, None) => {
             fields.wrong("/id", "is missing", "a name such as `file-server`");
             return None;

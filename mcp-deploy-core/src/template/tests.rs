@@ -186,7 +186,7 @@ fn the_port_comes_from_the_first_place_that_says_it() {
 fn every_broken_rule_is_listed() {
     insta::assert_snapshot!(Template::from_value(json!({"docker_image": "a b"}), Some("My Dir")).unwrap_err().to_string(), @"
     5 rules are broken:
-      `/id` is not given, and the directory's name `My Dir`, which contains `M` ` ` `D` where only `a-z`, `0-9` and `-` are allowed
+      `/id` is not given, and its place is named `My Dir`, which contains `M` ` ` `D` where only `a-z`, `0-9` and `-` are allowed
       `/name` is missing; the server's name for people
       `/description` is missing; what the server does, in a sentence
       `/version` is missing; the template's version, as in `1.0.0`

@@ -79,8 +79,9 @@ fn port(written: Option<Value>, fields: &mut Fields) -> u16 {
     let mut inside = BTreeSet::new();
     for (outside, value) in &ports {
         let pointer = format!("/ports/{}", crate::error::pointer_token(outside));
-        number(&Value::String(outside.clone()), &pointer, fields);
-        inside.extend(number(value, &pointer, fields));
+        if number(&Value::String(outside.clone()), &pointer, fields).is_some() {
+            inside.extend(number(value, &pointer, fields));
+        }
     }
     let written = match written {
         Some(value) => number(&value, "/transport/port", fields),
