@@ -6,6 +6,11 @@ use mcp_deploy_core::{Backends, Settings};
 pub(crate) fn join(settings: &Settings) -> Backends {
     let backends = Backends::default().default_to(settings.backend.clone());
 
+    #[cfg(feature = "docker")]
+    let backends = backends.with(mcp_deploy_docker::DockerBackend::from_settings(settings));
+    #[cfg(not(feature = "docker"))]
+    let backends = backends.without("docker", "docker");
+
     #[cfg(feature = "mock")]
     let backends = backends.with(mcp_deploy_mock::MockBackend::from_settings(settings));
     #[cfg(not(feature = "mock"))]
@@ -25,7 +30,7 @@ mod tests {
         assert!(error.ends_with("build it with `--features elsewhere`"), "{error}");
     }
 
-    #[cfg(not(feature = "mock"))]
+    #[cfg(not(any(feature = "docker", feature = "mock")))]
     #[test]
     fn without_any_backend_nothing_is_the_default() {
         assert!(join(&Settings::default()).get(None).is_err());

@@ -244,6 +244,7 @@ fn environment(home: &Path) -> BTreeMap<&'static str, String> {
     environment.extend(["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA"].map(|name| (name, file(""))));
     environment.extend(Settings::VARIABLES.iter().map(|variable| (variable.name, String::new())));
     environment.insert("MCP_MOCK_STATE", file("mock.json"));
+    environment.insert("DOCKER_HOST", "unix:///no/such/docker.sock".to_owned());
     environment
 }
 

@@ -92,7 +92,7 @@ pub use report::{Era, McpReport, ServerInfo};
 pub use request::{Overrides, Request};
 pub use resolve::{missing, resolve};
 pub use schema::{ConfigSchema, Property, VolumeMount, coerce};
-pub use settings::{MockSettings, Settings, Variable};
+pub use settings::{DockerSettings, MockSettings, Settings, Variable};
 pub use spec::{
     AccessMode, Autoscaling, DeploymentSpec, Exposure, Health, Mount, Network, Peer, Placement, REDACTED,
     Relaxation, ResourceAmounts, Resources, RestartPolicy, RunAsUser, Secrets, Security, TemplateVersion,

@@ -29,8 +29,18 @@ pub struct Settings {
     pub image_registry: String,
     /// Directories of templates, searched before the built-in ones.
     pub templates: Vec<PathBuf>,
+    /// The Docker backend's own settings.
+    pub docker: DockerSettings,
     /// The mock's own settings.
     pub mock: MockSettings,
+}
+
+/// The Docker backend's own settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DockerSettings {
+    /// Where the daemon listens, as in `unix:///var/run/docker.sock`; default the platform's usual address.
+    pub host: Option<String>,
 }
 
 /// The mock's own settings.
@@ -47,6 +57,7 @@ impl Default for Settings {
             backend: None,
             image_registry: DEFAULT_IMAGE_REGISTRY.to_owned(),
             templates: Vec::new(),
+            docker: DockerSettings::default(),
             mock: MockSettings::default(),
         }
     }
@@ -79,6 +90,11 @@ impl Settings {
             name: "MCP_TEMPLATES_DIR",
             meaning: "directories of templates, separated like `PATH`",
             apply: |settings, value| settings.templates = std::env::split_paths(value).collect(),
+        },
+        Variable {
+            name: "DOCKER_HOST",
+            meaning: "where the Docker daemon listens",
+            apply: |settings, value| settings.docker.host = Some(value.to_owned()),
         },
         Variable {
             name: "MCP_MOCK_STATE",

@@ -14,10 +14,11 @@ use crate::workspace::Workspace;
 pub(crate) const PROGRAMS: &[&str] = &["mcp-deploy-cli"];
 
 /// The packages that implement `DeploymentBackend`. They know neither each other nor the programs.
-const BACKENDS: &[&str] = &["mcp-deploy-mock"];
+const BACKENDS: &[&str] = &["mcp-deploy-docker", "mcp-deploy-mock"];
 
 /// A dependency, and the only members whose manifests may name it, dev-dependencies included.
-const NAMED_ONLY_BY: &[(&str, &[&str])] = &[("clap", &["mcp-deploy-cli", "xtask"])];
+const NAMED_ONLY_BY: &[(&str, &[&str])] =
+    &[("bollard", &["mcp-deploy-docker"]), ("clap", &["mcp-deploy-cli", "xtask"])];
 
 /// What a build must not contain, directly or not.
 const FORBIDDEN: &[Forbidden] = &[
@@ -28,7 +29,11 @@ const FORBIDDEN: &[Forbidden] = &[
     },
     // Only the conformance suite may bring clap: its runner, libtest-mimic, is made of it.
     Forbidden { package: "mcp-deploy-core", features: "--features=mockall,probe", crates: &["clap"] },
-    Forbidden { package: "mcp-deploy-cli", features: "--no-default-features", crates: &["mcp-deploy-mock"] },
+    Forbidden {
+        package: "mcp-deploy-cli",
+        features: "--no-default-features",
+        crates: &["bollard", "mcp-deploy-docker", "mcp-deploy-mock"],
+    },
     Forbidden { package: "mcp-deploy-cli", features: ALL_FEATURES, crates: &["aws-lc-rs", "openssl-sys"] },
 ];
 

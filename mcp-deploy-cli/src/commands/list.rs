@@ -2,11 +2,11 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use mcp_deploy_core::{Listed, Selector, TemplateId};
+use mcp_deploy_core::{Error as CoreError, Listed, Selector, TemplateId};
 
 use super::{Context, completions};
 use crate::error::{Error, Result};
-use crate::output::show;
+use crate::output::{show, talk};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -26,6 +26,16 @@ pub(crate) fn run(options: Options, context: &Context) -> Result<()> {
         context.wait_for(manager.list(context.backend(), &selector))??;
     if options.probe {
         deployments = context.wait_for(manager.ask_all(deployments))?;
+    }
+    // A machine without a daemon is no error where nobody named that backend.
+    let default = manager.backends().default_name();
+    let is_aside = |name: &str, error: &CoreError| {
+        context.backend().is_none() && Some(name) != default && matches!(error, CoreError::Unavailable { .. })
+    };
+    let (aside, errors): (Vec<_>, Vec<_>) =
+        errors.into_iter().partition(|(name, error)| is_aside(name, error));
+    for (_, error) in aside {
+        talk(&format!("note: {error}: what it runs is not in the list"));
     }
     if errors.is_empty() || !deployments.is_empty() {
         show(&deployments, context.format)?;

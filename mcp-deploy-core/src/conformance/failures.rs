@@ -15,7 +15,12 @@ async fn failure_of(site: &Site<'_>, behaviour: Behaviour) -> Result<Failure, Bo
     };
     ensure!(recovery.is_none(), "a first deploy has nothing to go back to");
     ensure!(!failure.message.is_empty() && failure.hint.is_some(), "the failure says nothing: {failure:?}");
-    site.remove(&spec.name).await?;
+    // A backend that pulls before it creates has nothing to remove.
+    if site.backend.get(&spec.name).await.is_ok() {
+        site.remove(&spec.name).await?;
+    }
+    let objects = site.fixture.objects(&spec.name).await?;
+    ensure!(objects.is_empty(), "the failed deploy left {}", objects.join(", "));
     Ok(*failure)
 }
 

@@ -7,7 +7,9 @@ use tokio::time::timeout;
 
 use super::site::{Site, instance_ids, is_not_found};
 use super::{Behaviour, CaseResult, Fixture, ensure};
-use crate::{AccessMode, DeleteOptions, DeployOptions, LogOptions, Request, Status, Volume};
+use crate::{
+    AccessMode, DeleteOptions, DeployOptions, DeploymentBackendExt, LogOptions, Request, Status, Volume,
+};
 
 /// Delete removes what deploy made, and keeps named volumes until it is told otherwise.
 pub async fn delete_removes_everything_but_named_volumes(fixture: &dyn Fixture) -> CaseResult {
@@ -41,8 +43,9 @@ pub async fn a_failing_deployment_can_be_deleted(fixture: &dyn Fixture) -> CaseR
     let spec = site.spec(Behaviour::Crashes(1), Request::default())?;
     let outcome = site.deploy(&spec).await;
     ensure!(outcome.is_err(), "a crashing server was deployed");
-    let deployment = site.backend.get(&spec.name).await?;
-    ensure!(deployment.failure.is_some(), "the failed first deploy did not stay for a look");
+    // It stays for a look; between two crashes a platform may call it a start.
+    let failed = site.backend.wait_for(&spec.name, |deployment| deployment.failure.is_some());
+    timeout(fixture.patience(), failed).await??;
     site.remove(&spec.name).await
 }
 

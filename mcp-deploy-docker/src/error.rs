@@ -1,0 +1,45 @@
+//! What a daemon answers, sorted into what a caller can act on.
+
+use bollard::errors::Error as Bollard;
+use mcp_deploy_core::Error;
+
+use crate::names::BACKEND;
+
+/// The public error of an operation that failed.
+pub(crate) fn sorted(operation: &str, error: Bollard) -> Error {
+    match &error {
+        Bollard::DockerResponseServerError { status_code: 403, message } => {
+            Error::Denied { backend: BACKEND, action: format!("{operation}: {message}") }
+        }
+        Bollard::IOError { .. }
+        | Bollard::HyperLegacyError { .. }
+        | Bollard::HyperResponseError { .. }
+        | Bollard::RequestTimeoutError
+        | Bollard::SocketNotFoundError { .. } => {
+            Error::Unavailable { backend: BACKEND, source: error.into() }
+        }
+        _ => Error::backend(BACKEND, operation, error),
+    }
+}
+
+/// The HTTP status of the daemon's refusal, and its words.
+pub(crate) fn refusal(error: &Bollard) -> Option<(u16, &str)> {
+    match error {
+        Bollard::DockerResponseServerError { status_code, message } => Some((*status_code, message)),
+        _ => None,
+    }
+}
+
+pub(crate) fn is_not_found(error: &Bollard) -> bool {
+    refusal(error).is_some_and(|(status, _)| status == 404)
+}
+
+/// A name that is taken, or a container that is already so.
+pub(crate) fn is_conflict(error: &Bollard) -> bool {
+    refusal(error).is_some_and(|(status, _)| status == 409)
+}
+
+/// Whether a container could not start because its port on the host is taken.
+pub(crate) fn is_port_taken(text: &str) -> bool {
+    text.contains("port is already allocated") || text.contains("address already in use")
+}
