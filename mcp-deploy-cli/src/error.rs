@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io;
 
-use mcp_deploy_core::{Error as CoreError, Failure, Violations};
+use mcp_deploy_core::{Error as CoreError, Failure, Violations, causes};
 use serde::Serialize;
 
 use crate::output::{Format, talk};
@@ -170,32 +170,6 @@ impl<'a> Report<'a> {
 }
 
 const STRING: &str = "writing to a String does not fail";
-
-/// An error and its causes, in one line.
-pub(crate) fn one_line(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    for cause in causes(error) {
-        line += ": ";
-        line += &cause;
-    }
-    line
-}
-
-/// The chain below an error; a cause that only repeats what stands above it is left out.
-fn causes(error: &dyn StdError) -> Vec<String> {
-    let mut told = error.to_string();
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let message = cause.to_string();
-        if !told.ends_with(&message) {
-            causes.push(message.clone());
-            told = message;
-        }
-        source = cause.source();
-    }
-    causes
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,9 @@
 //!
 //! ```no_run
 //! # use mcp_deploy_core::conformance::{self, Fixture};
-//! # fn my_fixture() -> Box<dyn Fixture> { unimplemented!() }
-//! fn main() -> std::process::ExitCode {
-//!     conformance::run(|| async { Ok(my_fixture()) })
+//! # use std::process::ExitCode;
+//! fn run_suite(my_fixture: impl Fixture + 'static) -> ExitCode {
+//!     conformance::run(|| async { Ok(Box::new(my_fixture) as Box<dyn Fixture>) })
 //! }
 //! ```
 //!

@@ -83,6 +83,11 @@ impl Deployment {
 }
 
 impl Deployment {
+    /// Whether nothing more is to come by itself: it is ready, stopped as it should be, or failed.
+    pub fn is_settled(&self) -> bool {
+        self.ready || matches!(self.status, Status::Failed | Status::Stopped)
+    }
+
     /// Itself, unless it failed.
     ///
     /// # Errors
@@ -215,4 +220,17 @@ pub enum Event {
     Synced,
     /// A deployment is no longer there.
     Gone(DeploymentName),
+}
+
+impl Event {
+    /// What has happened between two looks at the same deployments, for a backend that watches by looking.
+    pub fn between(
+        before: &BTreeMap<DeploymentName, Deployment>,
+        now: &BTreeMap<DeploymentName, Deployment>,
+    ) -> Vec<Self> {
+        let changed = now.iter().filter(|(name, deployment)| before.get(*name) != Some(*deployment));
+        let changed = changed.map(|(_, deployment)| Self::Changed(Box::new(deployment.clone())));
+        let gone = before.keys().filter(|name| !now.contains_key(*name)).cloned().map(Self::Gone);
+        changed.chain(gone).collect()
+    }
 }

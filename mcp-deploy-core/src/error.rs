@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{DeploymentName, Failure, Recovery};
+use crate::{Deployment, DeploymentName, Failure, Recovery};
 
 /// A result whose error is [`Error`], unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -199,6 +199,13 @@ impl Error {
         Self::Timeout { name: name.clone(), awaited: awaited.to_owned(), after, last_seen, recovery: None }
     }
 
+    /// A deployment that cannot be connected to: nothing of it listens.
+    pub fn not_listening(backend: &'static str, deployment: &Deployment) -> Self {
+        let Deployment { name, status, .. } = deployment;
+        let reason = format!("it is {status}, and nothing listens; `start` starts a stopped one");
+        Self::backend(backend, format!("connect to `{name}`"), reason)
+    }
+
     /// Anything a backend met while it tried to `operation`.
     pub fn backend(backend: &'static str, operation: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Backend { backend, operation: operation.into(), source: source.into() }
@@ -379,20 +386,30 @@ pub(crate) fn pointer_token(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }
 
-/// An error and its causes, in one line; a cause that is already told is not told again.
-#[cfg(feature = "probe")]
-pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
+/// The key at the top of the document that a JSON pointer leads into; empty for the whole.
+pub(crate) fn first_key(pointer: &str) -> String {
+    pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~")
+}
+
+/// The causes of an error, the nearest first; one that only repeats what stands above it is left out.
+pub fn causes(error: &dyn StdError) -> Vec<String> {
+    let mut told = error.to_string();
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let message = cause.to_string();
+        if !told.ends_with(&message) {
+            causes.push(message.clone());
+            told = message;
         }
-        cause = error.source();
+        source = cause.source();
     }
-    text
+    causes
+}
+
+/// An error and its [`causes`], in one line.
+pub fn one_line(error: &dyn StdError) -> String {
+    causes(error).into_iter().fold(error.to_string(), |line, cause| line + ": " + &cause)
 }
 
 #[cfg(test)]

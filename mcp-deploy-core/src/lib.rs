@@ -82,7 +82,7 @@ pub use capabilities::{Capabilities, Logs};
 pub use catalog::{Broken, Catalog, Templates, read_document, read_text};
 pub use deployment::{Deployment, Event, Instance, LogLine, LogSource, Replicas, Revision, Status};
 pub use document::{MAX_DOCUMENT_BYTES, parse_document};
-pub use error::{BoxError, Error, Result, Violation, Violations, nearest};
+pub use error::{BoxError, Error, Result, Violation, Violations, causes, nearest, one_line};
 pub use failure::{Failure, FailureReason, Recovery};
 pub use image::{ImageError, ImageRef};
 pub use manager::{Change, DEFAULT_WAIT, Deploy, Deployed, DeploymentManager, Listed};

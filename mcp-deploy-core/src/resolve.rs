@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The most instances that can be asked for; more is a slip of the keyboard.
-const MAX_REPLICAS: u32 = 1000;
+pub(crate) const MAX_REPLICAS: u32 = 1000;
 
 /// Resolves a request: everything that a backend needs, nothing of a platform. `registry` is where images of
 /// templates that name none come from, as in `ghcr.io/data-everything`.

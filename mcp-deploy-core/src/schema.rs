@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 pub use self::property::{Property, VolumeMount};
 pub(crate) use self::property::{is_env_name, names_a_secret};
+use crate::error::first_key;
 use crate::{Violation, Violations};
 
 /// What joins the items of an array, unless the template says otherwise.
@@ -23,7 +24,6 @@ pub struct ConfigSchema {
     document: Value,
     validator: Validator,
     properties: BTreeMap<String, Property>,
-    takes_unknown_keys: bool,
 }
 
 impl ConfigSchema {
@@ -44,11 +44,8 @@ impl ConfigSchema {
             complaint::of_schema(&document, error, &mut violations);
         }
         let properties = property::read_all(&document, &mut violations);
-        let takes_unknown_keys = keys::allowed(&document, &document).is_none();
         match validator {
-            Ok(validator) => {
-                violations.into_result(Self { document, validator, properties, takes_unknown_keys })
-            }
+            Ok(validator) => violations.into_result(Self { document, validator, properties }),
             Err(_) => Err(violations),
         }
     }
@@ -79,11 +76,6 @@ impl ConfigSchema {
         defaults(&self.document, &self.document)
     }
 
-    /// Whether a key is one that the schema does not know and would let in.
-    pub fn takes_unknown_keys(&self) -> bool {
-        self.takes_unknown_keys
-    }
-
     /// `text` as the type that the schema gives to the value at `path`; text that is none stays text, for
     /// the validation to say so.
     pub fn coerce(&self, path: &[&str], text: &str) -> Value {
@@ -109,7 +101,7 @@ impl ConfigSchema {
     }
 
     fn sensitive_key(&self, pointer: &str) -> bool {
-        let key = pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        let key = first_key(pointer);
         // An error about the whole, or an unknown key, may quote any value.
         key.is_empty() || self.property(&key).sensitive
     }

@@ -78,6 +78,11 @@ pub struct DeploymentSpec {
 }
 
 impl DeploymentSpec {
+    /// Whether two specs are the same deployment, in the same size or in another.
+    pub fn is_resized(&self, other: &Self) -> bool {
+        Self { replicas: other.replicas, ..self.clone() } == *other
+    }
+
     /// The spec without the values of its secrets, and these apart, for a backend that stores both.
     pub fn into_parts(self) -> Result<(Value, BTreeMap<String, SecretString>), serde_json::Error> {
         let plain = serde_json::to_value(&self)?;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::StreamExt;
 
-use crate::{Deployment, DeploymentBackend, DeploymentName, Error, Event, Result, Selector, Status};
+use crate::{Deployment, DeploymentBackend, DeploymentName, Error, Event, Result, Selector};
 
 /// What every backend can do because it can watch.
 #[async_trait]
@@ -42,10 +42,7 @@ pub trait DeploymentBackendExt: DeploymentBackend {
     /// [`Error::Failed`] as soon as the backend reports that it failed, and the errors of
     /// [`wait_for`](Self::wait_for).
     async fn wait_ready(&self, name: &DeploymentName) -> Result<Deployment> {
-        let is_over = |deployment: &Deployment| {
-            deployment.ready || matches!(deployment.status, Status::Failed | Status::Stopped)
-        };
-        self.wait_for(name, is_over).await?.or_failed()
+        self.wait_for(name, Deployment::is_settled).await?.or_failed()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The backend: verbs on containers, and reports on what became of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -106,8 +106,16 @@ impl DockerBackend {
         lock.lock_owned().await
     }
 
-    async fn summary_report(&self, summary: ContainerSummary) -> Option<Result<Deployment>> {
+    /// The report on a listed container, where it is a deployment that is selected: only these are inspected.
+    async fn summary_report(
+        &self,
+        summary: ContainerSummary,
+        selector: &Selector,
+    ) -> Option<Result<Deployment>> {
         let ours = Ours::read(summary.labels.as_ref()?, None)?;
+        if !selector.matches(&ours.spec.name, &ours.spec.template.id) {
+            return None;
+        }
         // The previous and the next container carry the same labels: the name tells.
         let is_current =
             summary.names?.iter().any(|name| name.trim_start_matches('/') == ours.spec.name.as_str());
@@ -151,10 +159,10 @@ impl DeploymentBackend for DockerBackend {
         let _lock = self.lock(&spec.name).await;
         if options.dry_run {
             let now = Timestamp::now();
-            let revision = self.current(&spec.name).await?.map_or(1, |(ours, _)| {
-                ours.placed.revision
-                    + u64::from(DeploymentSpec { replicas: spec.replicas, ..ours.spec } != *spec)
-            });
+            let revision = self
+                .current(&spec.name)
+                .await?
+                .map_or(1, |(ours, _)| ours.placed.revision + u64::from(!ours.spec.is_resized(spec)));
             return Ok(Deployment { revision, ..Deployment::pending(spec, BACKEND, now) });
         }
         self.make_it_so(spec, &options).await?;
@@ -173,15 +181,11 @@ impl DeploymentBackend for DockerBackend {
             .list_containers(Some(options))
             .await
             .map_err(|error| sorted("list containers", error))?;
-        let reports = join_all(containers.into_iter().map(|summary| self.summary_report(summary))).await;
-        let mut by_name = BTreeMap::new();
-        for report in reports.into_iter().flatten() {
-            let deployment = report?;
-            if selector.matches(&deployment.name, &deployment.template_id) {
-                by_name.insert(deployment.name.clone(), deployment);
-            }
-        }
-        Ok(by_name.into_values().collect())
+        let reports = containers.into_iter().map(|summary| self.summary_report(summary, selector));
+        let reports = join_all(reports).await.into_iter().flatten();
+        let mut deployments = reports.collect::<Result<Vec<_>>>()?;
+        deployments.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(deployments)
     }
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "scale"))]
@@ -246,10 +250,10 @@ impl DeploymentBackend for DockerBackend {
 
     async fn connect(&self, name: &DeploymentName) -> Result<Connection> {
         let deployment = self.get(name).await?;
-        let reason =
-            format!("it is {}, and nothing listens; `start` starts a stopped one", deployment.status);
-        let refused = || Error::backend(BACKEND, format!("connect to `{name}`"), reason);
-        deployment.endpoint.map(Connection::new).ok_or_else(refused)
+        match &deployment.endpoint {
+            Some(endpoint) => Ok(Connection::new(endpoint)),
+            None => Err(Error::not_listening(BACKEND, &deployment)),
+        }
     }
 
     fn logs(&self, name: &DeploymentName, options: LogOptions) -> LogStream {

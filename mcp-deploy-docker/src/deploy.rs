@@ -26,8 +26,7 @@ impl DockerBackend {
             let now = Timestamp::now();
             return self.create_first(spec, now).await;
         };
-        let resized = DeploymentSpec { replicas: spec.replicas, ..ours.spec.clone() };
-        if resized == *spec {
+        if ours.spec.is_resized(spec) {
             return self.resize(&ours, &container, spec.replicas).await;
         }
         self.prepare(spec, options).await?;

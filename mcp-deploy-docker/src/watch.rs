@@ -104,13 +104,8 @@ impl Watching {
                 return;
             }
         };
-        let mut before = std::mem::take(&mut self.seen);
-        for deployment in &deployments {
-            if before.remove(&deployment.name).as_ref() != Some(deployment) {
-                self.queue.push_back(Ok(Event::Changed(Box::new(deployment.clone()))));
-            }
-        }
-        self.queue.extend(before.into_keys().map(|name| Ok(Event::Gone(name))));
-        self.seen = deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment)).collect();
+        let now = deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment)).collect();
+        self.queue.extend(Event::between(&self.seen, &now).into_iter().map(Ok));
+        self.seen = now;
     }
 }

@@ -319,9 +319,7 @@ impl DeploymentBackend for MockBackend {
             let now = Timestamp::now();
             let deployment = status::report(record, now, self.inner.phases);
             if deployment.replicas.ready == 0 {
-                let reason =
-                    format!("it is {}, and nothing listens; `start` starts a stopped one", deployment.status);
-                return Err(Error::backend(BACKEND, format!("connect to `{name}`"), reason));
+                return Err(Error::not_listening(BACKEND, &deployment));
             }
             if self.is_shared() {
                 return connect::connect_alone(record);

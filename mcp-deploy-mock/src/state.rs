@@ -167,9 +167,8 @@ impl Record {
 
     /// Another spec replaces all instances; the same one changes their number at most.
     fn update(&mut self, spec: &DeploymentSpec, faults: Faults, now: Timestamp, phases: Phases) {
-        let resized = DeploymentSpec { replicas: spec.replicas, ..self.spec.0.clone() };
-        if resized == *spec {
-            self.spec = StoredSpec(resized);
+        if self.spec.0.is_resized(spec) {
+            self.spec.0.replicas = spec.replicas;
             if self.desired != spec.replicas {
                 self.scale(spec.replicas, now, phases);
             }

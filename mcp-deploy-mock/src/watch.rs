@@ -98,18 +98,13 @@ impl Watching {
                 return;
             }
         };
-        let is_start = self.seen.is_none();
-        let mut before = self.seen.take().unwrap_or_default();
-        for deployment in &deployments {
-            if before.remove(&deployment.name).as_ref() != Some(deployment) {
-                self.queue.push_back(Ok(Event::Changed(Box::new(deployment.clone()))));
-            }
-        }
-        self.queue.extend(before.into_keys().map(|name| Ok(Event::Gone(name))));
+        let now = deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment)).collect();
+        let before = self.seen.replace(now);
+        let is_start = before.is_none();
+        let events = Event::between(&before.unwrap_or_default(), self.seen.get_or_insert_default());
+        self.queue.extend(events.into_iter().map(Ok));
         if is_start {
             self.queue.push_back(Ok(Event::Synced));
         }
-        self.seen =
-            Some(deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment)).collect());
     }
 }

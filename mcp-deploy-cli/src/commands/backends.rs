@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mcp_deploy_core::{BackendHealth, DeploymentBackend};
+use mcp_deploy_core::{BackendHealth, DeploymentBackend, one_line};
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::Context;
-use crate::error::{Result, one_line};
+use crate::error::Result;
 use crate::output::{Show, header, or_dash, show, table, talk};
 
 /// How long a platform may take to answer.

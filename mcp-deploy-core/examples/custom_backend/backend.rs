@@ -113,7 +113,7 @@ impl DeploymentBackend for InProcess {
         }
         drop(all);
         let deployed = self.on(&spec.name, |running| {
-            let differs = DeploymentSpec { replicas: spec.replicas, ..running.spec.clone() } != *spec;
+            let differs = !running.spec.is_resized(spec);
             if differs {
                 running.server.set_profile(profile(spec), &*spec.transport.path);
                 running.report.configuration = spec.configuration.clone();
@@ -181,17 +181,9 @@ impl DeploymentBackend for InProcess {
                     let now: BTreeMap<_, _> =
                         listed.into_iter().map(|report| (report.name.clone(), report)).collect();
                     let is_first = seen.is_none();
-                    let before = seen.unwrap_or_default();
-                    let news = now.iter().filter(|(name, report)| before.get(*name) != Some(*report));
-                    let mut events: Vec<_> =
-                        news.map(|(_, report)| Ok(Event::Changed(Box::new(report.clone())))).collect();
-                    events.extend(
-                        before
-                            .into_keys()
-                            .filter(|name| !now.contains_key(name))
-                            .map(|name| Ok(Event::Gone(name))),
-                    );
-                    events.extend(is_first.then_some(Ok(Event::Synced)));
+                    let mut events = Event::between(&seen.unwrap_or_default(), &now);
+                    events.extend(is_first.then_some(Event::Synced));
+                    let events = events.into_iter().map(Ok);
                     Some((stream::iter(events), (backend, changes, Some(now))))
                 }
             };

@@ -155,10 +155,8 @@ async fn settle(
     let deadline = Instant::now() + patience;
     options.report(Progress::Phase(Phase::Starting));
     let settled = async {
-        let is_over = |deployment: &Deployment| {
-            let ended = deployment.ready || matches!(deployment.status, Status::Failed | Status::Stopped);
-            ended || superseded(deployment, ours).is_some()
-        };
+        let is_over =
+            |deployment: &Deployment| deployment.is_settled() || superseded(deployment, ours).is_some();
         let Ok(ready) = timeout_at(deadline, backend.wait_for(name, is_over)).await else {
             let last_seen = match backend.get(name).await {
                 Ok(deployment) => deployment.status.to_string(),

@@ -6,11 +6,10 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
 use super::{DeploymentManager, or_nearest, superseded, working};
-use crate::error::chain;
 use crate::probe::{self, ProbeError, ToolAnswer};
 use crate::{
     Deployment, DeploymentBackend, DeploymentBackendExt, DeploymentName, Error, Failure, FailureReason,
-    McpReport, Result, Status, Tool,
+    McpReport, Result, Status, Tool, one_line,
 };
 
 /// Between the first two tries of a handshake; doubled up to [`LONGEST_PAUSE`].
@@ -89,7 +88,7 @@ async fn asked(
     }
     let answer = match backend.connect(&deployment.name).await {
         Ok(connection) => probe::probe(connection.url(), patience).await.map_err(|error| failure(&error)),
-        Err(error) => Err(Failure::new(FailureReason::Unknown, chain(&error))),
+        Err(error) => Err(Failure::new(FailureReason::Unknown, one_line(&error))),
     };
     match answer {
         Ok(report) => deployment.mcp = Some(report),
@@ -136,7 +135,7 @@ async fn handshake(
             Ok(report) => return Ok(report),
             Err(error) => error,
         };
-        tracing::debug!(deployment = %name, error = %chain(&error), "no MCP answer yet");
+        tracing::debug!(deployment = %name, error = %one_line(&error), "no MCP answer yet");
         let now = Instant::now();
         let may_be_starting = matches!(error, ProbeError::Unreachable(_) | ProbeError::Mute(_));
         if !may_be_starting && now >= grace_ends {
@@ -147,7 +146,7 @@ async fn handshake(
             });
         }
         if now >= deadline {
-            return Err(Error::timeout(name, "an MCP server that answers", patience, Some(chain(&error))));
+            return Err(Error::timeout(name, "an MCP server that answers", patience, Some(one_line(&error))));
         }
         sleep(pause.min(deadline - now)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -177,7 +176,7 @@ fn failure(error: &ProbeError) -> Failure {
         ProbeError::Unreachable(_) | ProbeError::Mute(_) => FailureReason::Unhealthy,
         _ => FailureReason::NotMcp,
     };
-    Failure::new(reason, chain(error))
+    Failure::new(reason, one_line(error))
 }
 
 fn refused(name: &DeploymentName, error: ProbeError) -> Error {

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, scalar};
 use super::{Template, tools, transport, volumes};
-use crate::error::pointer_token;
+use crate::error::{first_key, pointer_token};
+use crate::resolve::MAX_REPLICAS;
 use crate::schema::is_env_name;
 use crate::{ConfigSchema, ImageRef, Resources, TemplateId, Violation, Violations};
 
@@ -22,9 +23,6 @@ const METADATA: [&str; 9] = [
     "tool_discovery",
     "tool_endpoint",
 ];
-
-/// The most replicas that a template can ask for; more is a slip of the keyboard.
-const MAX_REPLICAS: u32 = 1000;
 
 /// Reads all fields.
 pub(super) fn template(
@@ -198,8 +196,7 @@ fn check_defaults(schema: &ConfigSchema, default_config: &Map<String, Value>, vi
     merged.extend(default_config.clone());
     let mut found = schema.validate(&merged);
     found.retain(|violation| {
-        let key =
-            violation.pointer.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        let key = first_key(&violation.pointer);
         default_config.contains_key(&key) || merged.contains_key(&key)
     });
     violations.extend_under("/default_config", found);
