@@ -89,7 +89,7 @@ impl DockerBackend {
         name: &DeploymentName,
     ) -> Result<(Ours, ContainerInspectResponse)> {
         let absent = || Error::NotFound { name: name.clone(), backend: BACKEND, nearest: None };
-        match self.current(name).await {
+        match self.current(name.as_str()).await {
             Ok(current) => current.ok_or_else(absent),
             // What is not ours is not there for us.
             Err(Error::Conflict { .. }) => Err(absent()),
@@ -160,7 +160,7 @@ impl DeploymentBackend for DockerBackend {
         if options.dry_run {
             let now = Timestamp::now();
             let revision = self
-                .current(&spec.name)
+                .current(spec.name.as_str())
                 .await?
                 .map_or(1, |(ours, _)| ours.placed.revision + u64::from(!ours.spec.is_resized(spec)));
             return Ok(Deployment { revision, ..Deployment::pending(spec, BACKEND, now) });

@@ -20,7 +20,7 @@ use crate::{network, pull};
 impl DockerBackend {
     /// Creates, updates, or leaves what is there. The caller holds the name's lock.
     pub(crate) async fn make_it_so(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<()> {
-        let current = self.current(&spec.name).await?;
+        let current = self.current(spec.name.as_str()).await?;
         let Some((ours, container)) = current else {
             self.prepare(spec, options).await?;
             let now = Timestamp::now();
@@ -36,15 +36,12 @@ impl DockerBackend {
     }
 
     /// What is there under the name; something that is not ours is a conflict.
-    pub(crate) async fn current(
-        &self,
-        name: &DeploymentName,
-    ) -> Result<Option<(Ours, ContainerInspectResponse)>> {
-        match self.docker()?.inspect_container(name.as_str(), None).await {
+    pub(crate) async fn current(&self, name: &str) -> Result<Option<(Ours, ContainerInspectResponse)>> {
+        match self.docker()?.inspect_container(name, None).await {
             Ok(container) => match Ours::of(&container) {
                 Some(ours) => Ok(Some((ours, container))),
                 None => Err(Error::Conflict {
-                    name: name.to_string(),
+                    name: name.to_owned(),
                     backend: BACKEND,
                     reason: "a container of this name is there that mcp-deploy did not make".to_owned(),
                 }),
@@ -86,6 +83,8 @@ impl DockerBackend {
         keep_previous: bool,
     ) -> Result<()> {
         let (next, previous) = (names::next(&spec.name), names::previous(&spec.name));
+        // What is not ours is a conflict, told before anything is touched.
+        self.current(&previous).await?;
         self.discard(&next).await?;
         self.create(spec, placed, &next).await?;
         self.stop(spec.name.as_str()).await?;
@@ -173,8 +172,14 @@ impl DockerBackend {
         }
     }
 
-    /// Removes a container of ours, with its anonymous volumes; one that is not there is fine.
+    /// Removes a container of ours, with its anonymous volumes; one that is not there is fine, and one that is
+    /// not ours stays.
     pub(crate) async fn discard(&self, name: &str) -> Result<()> {
+        match self.current(name).await {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(Error::Conflict { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match self.docker()?.remove_container(name, Some(options)).await {
             Ok(()) => Ok(()),
