@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcp_deploy_core::Settings;
 
+#[cfg(feature = "docker")]
+use crate::commands::gc;
 use crate::commands::{call, completions, delete, deploy, lifecycle, list, logs, status, templates, tools};
 use crate::output::Format;
 use crate::settings::SETTINGS_VARIABLE;
@@ -84,6 +86,13 @@ pub(crate) enum Command {
     /// List, show and check templates
     #[command(subcommand)]
     Templates(templates::Command),
+    /// Remove what Docker deployments have left and nothing owns any more
+    ///
+    /// Containers of interrupted updates, anonymous volumes, and the network when no deployment is left; never an
+    /// image, a named volume, or what is not ours. Where an update is under way it waits for 20 seconds to see
+    /// whether it goes on.
+    #[cfg(feature = "docker")]
+    Gc(gc::Options),
     /// Show the backends: which are built in, which can be reached, which is the default
     Backends,
     /// Print the script that completes commands, templates and deployments in a shell

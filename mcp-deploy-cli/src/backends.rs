@@ -7,7 +7,7 @@ pub(crate) fn join(settings: &Settings) -> Backends {
     let backends = Backends::default().default_to(settings.backend.clone());
 
     #[cfg(feature = "docker")]
-    let backends = backends.with(mcp_deploy_docker::DockerBackend::from_settings(settings));
+    let backends = backends.with(docker(settings));
     #[cfg(not(feature = "docker"))]
     let backends = backends.without("docker", "docker");
 
@@ -17,6 +17,12 @@ pub(crate) fn join(settings: &Settings) -> Backends {
     let backends = backends.without("mock", "mock");
 
     backends
+}
+
+/// The Docker backend by its own type, for a verb that only it has.
+#[cfg(feature = "docker")]
+pub(crate) fn docker(settings: &Settings) -> mcp_deploy_docker::DockerBackend {
+    mcp_deploy_docker::DockerBackend::from_settings(settings)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod deploy;
+#[cfg(feature = "docker")]
+pub(crate) mod gc;
 pub(crate) mod lifecycle;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -15,7 +17,7 @@ pub(crate) mod tools;
 use std::future::Future;
 use std::sync::Arc;
 
-use mcp_deploy_core::{Catalog, DeploymentManager, Template};
+use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Template};
 use tokio::runtime::{self, Runtime};
 
 use crate::args::{Command, GlobalOptions};
@@ -42,6 +44,8 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
             let settings = settings::load(global.settings.as_deref())?;
             templates::run(&command, &Catalog::new(settings.templates), global.output)
         }
+        #[cfg(feature = "docker")]
+        Command::Gc(options) => gc::run(&options, &context()?),
         Command::Backends => backends::run(&context()?),
         Command::Completions(options) => completions::run(&options),
     }
@@ -51,6 +55,11 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
 pub(crate) struct Context {
     pub(crate) manager: DeploymentManager,
     pub(crate) format: Format,
+    #[cfg_attr(
+        not(feature = "docker"),
+        expect(dead_code, reason = "only `gc` needs more of it than the manager")
+    )]
+    pub(crate) settings: Settings,
     backend: Option<String>,
     runtime: Runtime,
 }
@@ -67,6 +76,7 @@ impl Context {
         Ok(Self {
             manager: DeploymentManager::new(catalog, backends, &settings),
             format: global.output,
+            settings,
             backend: global.backend.clone(),
             runtime,
         })

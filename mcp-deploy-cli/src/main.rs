@@ -17,8 +17,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{Cli, LogFormat};
 
@@ -42,8 +45,28 @@ fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
     let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr);
+    let discreet = filter_fn(|metadata| is_discreet(metadata.target(), *metadata.level()));
     match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.finish().with(discreet).init(),
+        LogFormat::Json => log.json().finish().with(discreet).init(),
+    }
+}
+
+/// Whether a line of the log can hold no secret. Below info the client of Docker writes whole requests and answers,
+/// and with them the environment of containers; whatever `RUST_LOG` asks for, that is not shown.
+fn is_discreet(target: &str, level: Level) -> bool {
+    !target.starts_with("bollard") || level <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_to_docker_are_not_logged() {
+        assert!(!is_discreet("bollard::docker", Level::DEBUG) && !is_discreet("bollard::read", Level::TRACE));
+        assert!(
+            is_discreet("bollard::docker", Level::WARN) && is_discreet("mcp_deploy_docker", Level::TRACE)
+        );
     }
 }

@@ -10,15 +10,15 @@ use mcp_deploy_core::{Phase, Progress};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
+use crate::output::talk;
+
 /// What takes no longer than this needs no spinner.
 const UNNOTICED: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
-/// Does the work, and tells each of its steps to a person at a terminal.
+/// Does the work, and tells each of its steps to a person at a terminal; warnings to everybody.
 pub(crate) async fn spin<T>(mut steps: UnboundedReceiver<Progress>, work: impl Future<Output = T>) -> T {
-    if !io::stderr().is_terminal() {
-        return work.await;
-    }
+    let is_seen = io::stderr().is_terminal();
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
         .with_style(ProgressStyle::default_spinner())
         .with_message("waiting")
@@ -28,9 +28,14 @@ pub(crate) async fn spin<T>(mut steps: UnboundedReceiver<Progress>, work: impl F
     let mut shown = false;
     loop {
         tokio::select! {
+            // First, so that no warning is lost with the end of the work.
+            biased;
+            Some(step) = steps.recv() => match step {
+                Progress::Warning(warning) => spinner.suspend(|| talk(&format!("warning: {warning}"))),
+                step => spinner.set_message(words(&step)),
+            },
             answer = &mut work => return answer,
-            Some(step) = steps.recv() => spinner.set_message(words(&step)),
-            () = &mut unnoticed, if !shown => {
+            () = &mut unnoticed, if is_seen && !shown => {
                 shown = true;
                 spinner.set_draw_target(ProgressDrawTarget::stderr());
                 spinner.enable_steady_tick(TICK);
@@ -41,10 +46,14 @@ pub(crate) async fn spin<T>(mut steps: UnboundedReceiver<Progress>, work: impl F
 
 fn words(step: &Progress) -> String {
     match step {
-        Progress::Pull { image, received, total } => match total {
-            Some(total) => format!("pulling {image}: {} of {} MB", megabytes(*received), megabytes(*total)),
-            None => format!("pulling {image}: {} MB", megabytes(*received)),
-        },
+        Progress::Pull { image, received, total, layers_received, layers } => {
+            let received = megabytes(*received);
+            let bytes = match total {
+                Some(total) => format!("{received} of {} MB", megabytes(*total)),
+                None => format!("{received} MB"),
+            };
+            format!("pulling {image}: {bytes}, {layers_received} of {layers} layers")
+        }
         Progress::Phase(Phase::Deploying) => "telling the platform".to_owned(),
         Progress::Phase(Phase::Starting) => "waiting for the server to start".to_owned(),
         Progress::Phase(Phase::Verifying) => "waiting for the server to answer over MCP".to_owned(),

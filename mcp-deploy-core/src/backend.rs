@@ -165,7 +165,13 @@ pub enum Progress {
         received: u64,
         /// Bytes in all, where known.
         total: Option<u64>,
+        /// Layers that are here.
+        layers_received: usize,
+        /// Layers in all.
+        layers: usize,
     },
+    /// Something that the user should know of, though it stops nothing.
+    Warning(String),
     /// The deployment has entered a phase.
     Phase(Phase),
 }

@@ -16,6 +16,8 @@ pub struct Capabilities {
     pub volumes: bool,
     /// Paths of the host.
     pub host_mounts: bool,
+    /// A port of the host that the user chooses.
+    pub host_port: bool,
     /// What can happen when the server's process ends.
     pub restart_policies: &'static [RestartPolicy],
     /// A server that reaches nothing.
@@ -34,6 +36,39 @@ pub struct Capabilities {
     pub revisions: u32,
     /// Which logs can be read.
     pub logs: Logs,
+    /// Why a part is refused, where there is more to say than that it is.
+    pub reasons: &'static [(Part, &'static str)],
+}
+
+/// A part of a spec that a backend may refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Part {
+    /// So many instances.
+    Replicas,
+    /// How the server is talked to.
+    Transport,
+    /// What happens when its process ends.
+    RestartPolicy,
+    /// Named volumes.
+    Volumes,
+    /// Paths of the host.
+    HostMounts,
+    /// A port of the host.
+    HostPort,
+    /// A server that reaches nothing.
+    NetworkNone,
+    /// A list of what it may reach.
+    NetworkRules,
+    /// Host names in that list.
+    NetworkHosts,
+    /// An address outside the platform.
+    Exposure,
+    /// Replicas by load.
+    Autoscaling,
+    /// A choice of machines.
+    Placement,
 }
 
 /// Which logs can be read.
@@ -56,6 +91,7 @@ impl Capabilities {
         transports: &[TransportKind::StreamableHttp],
         volumes: false,
         host_mounts: false,
+        host_port: false,
         restart_policies: &[RestartPolicy::Always],
         network_none: false,
         network_rules: false,
@@ -65,6 +101,7 @@ impl Capabilities {
         placement: false,
         revisions: 0,
         logs: Logs::None,
+        reasons: &[],
     };
 
     /// Refuses a spec with parts that cannot be enforced; all of them are named.
@@ -82,10 +119,11 @@ impl Capabilities {
 
     fn unsupported(&self, spec: &DeploymentSpec) -> Vec<String> {
         let Self {
-            max_replicas,
+            max_replicas: _,
             transports,
             volumes,
             host_mounts,
+            host_port,
             restart_policies,
             network_none,
             network_rules,
@@ -95,17 +133,8 @@ impl Capabilities {
             placement,
             revisions: _,
             logs: _,
+            reasons: _,
         } = self;
-        let mut parts = Vec::new();
-        if spec.replicas > *max_replicas {
-            parts.push(format!("{} replicas (at most {max_replicas})", spec.replicas));
-        }
-        if !transports.contains(&spec.transport.kind) {
-            parts.push(format!("the transport {}", spec.transport.kind));
-        }
-        if !restart_policies.contains(&spec.restart) {
-            parts.push(format!("the restart policy {}", spec.restart));
-        }
         let (none, rules, hosts) = match &spec.network {
             Network::All => (false, false, false),
             Network::None => (true, false, false),
@@ -115,20 +144,24 @@ impl Capabilities {
                 peers.iter().any(|peer| peer.host.is_some()),
             ),
         };
+        let transport = (!transports.contains(&spec.transport.kind))
+            .then(|| self.refused(Part::Transport, &format!("the transport {}", spec.transport.kind)));
+        let restart = (!restart_policies.contains(&spec.restart))
+            .then(|| self.refused(Part::RestartPolicy, &format!("the restart policy {}", spec.restart)));
         let asked = [
-            (!spec.volumes.is_empty(), *volumes, "named volumes"),
-            (!spec.mounts.is_empty(), *host_mounts, "mounts of host paths"),
-            (none, *network_none, "a server without network"),
-            (rules, *network_rules, "rules for the network"),
-            (hosts, *network_hosts, "host names in the rules for the network"),
-            (spec.exposure.is_some(), *exposure, "exposure"),
-            (spec.autoscaling.is_some(), *autoscaling, "autoscaling"),
-            (spec.placement.is_some(), *placement, "placement"),
+            (!spec.volumes.is_empty(), *volumes, Part::Volumes, "named volumes"),
+            (!spec.mounts.is_empty(), *host_mounts, Part::HostMounts, "mounts of host paths"),
+            (spec.host_port.is_some(), *host_port, Part::HostPort, "a port of the host"),
+            (none, *network_none, Part::NetworkNone, "a server without network"),
+            (rules, *network_rules, Part::NetworkRules, "rules for the network"),
+            (hosts, *network_hosts, Part::NetworkHosts, "host names in the rules for the network"),
+            (spec.exposure.is_some(), *exposure, Part::Exposure, "exposure"),
+            (spec.autoscaling.is_some(), *autoscaling, Part::Autoscaling, "autoscaling"),
+            (spec.placement.is_some(), *placement, Part::Placement, "placement"),
         ];
-        parts.extend(
-            asked.iter().filter(|(asked, can, _)| *asked && !can).map(|(_, _, part)| (*part).to_owned()),
-        );
-        parts
+        let asked = asked.iter().filter(|(asked, can, ..)| *asked && !can);
+        let asked = asked.map(|(_, _, part, words)| self.refused(*part, words));
+        self.too_many(spec.replicas).into_iter().chain(transport).chain(restart).chain(asked).collect()
     }
 
     /// Refuses a number of instances that cannot be.
@@ -137,10 +170,23 @@ impl Capabilities {
     ///
     /// [`Error::Unsupported`].
     pub fn check_replicas(&self, backend: &'static str, replicas: u32) -> Result<()> {
-        if replicas <= self.max_replicas {
-            return Ok(());
+        match self.too_many(replicas) {
+            None => Ok(()),
+            Some(feature) => Err(Error::Unsupported { backend, feature }),
         }
-        let feature = format!("{replicas} replicas (at most {})", self.max_replicas);
-        Err(Error::Unsupported { backend, feature })
+    }
+
+    fn too_many(&self, replicas: u32) -> Option<String> {
+        let Self { max_replicas, .. } = self;
+        let words = || self.refused(Part::Replicas, &format!("{replicas} replicas (at most {max_replicas})"));
+        (replicas > *max_replicas).then(words)
+    }
+
+    /// The words for a part, and why it is refused, where there is more to say.
+    fn refused(&self, part: Part, words: &str) -> String {
+        match self.reasons.iter().find(|(refused, _)| *refused == part) {
+            Some((_, reason)) => format!("{words}: {reason}"),
+            None => words.to_owned(),
+        }
     }
 }

@@ -16,6 +16,7 @@
 pub mod capabilities;
 pub mod deploying;
 pub mod failures;
+pub mod hardening;
 pub mod lifecycle;
 pub mod listing;
 pub mod logs;
@@ -44,6 +45,11 @@ pub enum Behaviour {
     Well,
     /// As well, with a tool `environment` that answers all environment variables as a JSON object.
     EchoesEnvironment,
+    /// As well, with the tools `read` (a path), `write` (a path, a text), `reach` (an address), `spawn` (a count)
+    /// and `allocate` (megabytes), which tell what its surroundings let it do.
+    Explores,
+    /// Writes a file below the root, and ends with the system's words where it cannot.
+    WritesToTheRoot,
     /// Writes `fatal: told to crash …` and ends with this exit code, again and again.
     Crashes(u8),
     /// Lives and never listens.

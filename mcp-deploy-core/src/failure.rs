@@ -54,10 +54,20 @@ impl Failure {
         self
     }
 
-    /// With the last lines that the server wrote.
+    /// With the last lines that the server wrote, and the hint that they give.
     #[must_use]
     pub fn log_tail(mut self, lines: Vec<String>) -> Self {
+        if let Some(hint) = hint_of_lines(&lines) {
+            self.hint = Some(hint.to_owned());
+        }
         self.log_tail = lines;
+        self
+    }
+
+    /// With another hint than that of its reason.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -67,6 +77,26 @@ impl Failure {
         self.events = events;
         self
     }
+}
+
+/// What mends a server that says itself what it was refused by the hardening.
+fn hint_of_lines(lines: &[String]) -> Option<&'static str> {
+    let says = |words: &[&str]| {
+        lines.iter().any(|line| words.iter().any(|words| line.to_lowercase().contains(words)))
+    };
+    if says(&["read-only file system", "erofs"]) {
+        return Some(
+            "the server writes outside of `/tmp` and `HOME`: give it a volume there, or set \
+             `security: {read_only_root: false}` in the template",
+        );
+    }
+    if says(&["permission denied", "operation not permitted", "eacces", "eperm"]) {
+        return Some(
+            "the server is refused what user 1000 without capabilities may not do: set `security: \
+             {run_as_user: ...}` (an id, or `image`) or `security: {add_capabilities: [...]}` in the template",
+        );
+    }
+    None
 }
 
 impl fmt::Display for Failure {
@@ -101,6 +131,10 @@ macro_rules! reasons {
 reasons! {
     /// The image could not be pulled.
     ImagePull = "image_pull", Some("check the image's name and tag, and that the registry can be reached");
+    /// The registry has no such image.
+    ImageNotFound = "image_not_found", Some("check the image's name; where the image is private, log in to its registry");
+    /// The registry has the image and not this tag or digest of it.
+    ImageTagNotFound = "image_tag_not_found", Some("check the image's tag and name");
     /// The registry refused us.
     ImageDenied = "image_denied", Some("log in to the registry, or give the platform a pull secret");
     /// The platform cannot run the image.
@@ -117,6 +151,8 @@ reasons! {
     Quota = "quota", Some("ask for less, or have the quota raised");
     /// The platform's admission rules refused it.
     Admission = "admission", None;
+    /// The platform has no room for the image, or for what the server writes.
+    DiskFull = "disk_full", Some("free disk space where the platform keeps its images");
     /// A volume could not be made or mounted.
     Volume = "volume", None;
     /// The port is taken.
@@ -133,6 +169,33 @@ reasons! {
     Evicted = "evicted", None;
     /// None of the known causes.
     Unknown = "unknown", None;
+}
+
+impl FailureReason {
+    /// The reason of a pull that failed, from the words of the registry or of what pulls; the error codes are
+    /// those of the OCI distribution specification.
+    pub fn of_pull(words: &str) -> Self {
+        let words = words.to_lowercase();
+        let says = |known: &[&str]| known.iter().any(|known| words.contains(known));
+        if says(&["no space left on device", "disk quota exceeded"]) {
+            Self::DiskFull
+        } else if says(&[
+            "repository does not exist",
+            "name unknown",
+            "repository name not known",
+            "name invalid",
+        ]) {
+            Self::ImageNotFound
+        } else if says(&["denied", "unauthorized", "authentication required", "forbidden", "no basic auth"]) {
+            Self::ImageDenied
+        } else if says(&["manifest unknown", "not found"]) {
+            Self::ImageTagNotFound
+        } else if says(&["no matching manifest", "unsupported media type"]) {
+            Self::ImageInvalid
+        } else {
+            Self::ImagePull
+        }
+    }
 }
 
 impl fmt::Display for FailureReason {
@@ -157,5 +220,42 @@ impl fmt::Display for Recovery {
             Self::Restored => f.write_str("went back to the revision before, which serves again"),
             Self::NotRestored(reason) => write!(f, "going back to the revision before failed: {reason}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registry_says_has_a_reason() {
+        let check = |words, reason| assert_eq!(FailureReason::of_pull(words), reason, "{words}");
+        check(
+            "manifest for r/x:9 not found: manifest unknown: manifest unknown",
+            FailureReason::ImageTagNotFound,
+        );
+        check("manifest unknown: repository name not known to registry", FailureReason::ImageNotFound);
+        check(
+            "pull access denied for x, repository does not exist or may require 'docker login'",
+            FailureReason::ImageNotFound,
+        );
+        check("denied: requested access to the resource is denied", FailureReason::ImageDenied);
+        check("Get \"http://r/v2/x/manifests/1\": no basic auth credentials", FailureReason::ImageDenied);
+        check("write /var/lib/docker/tmp/x: no space left on device", FailureReason::DiskFull);
+        check("no matching manifest for linux/arm64/v8 in the manifest list", FailureReason::ImageInvalid);
+        check("dial tcp 127.0.0.1:1: connect: connection refused", FailureReason::ImagePull);
+    }
+
+    #[test]
+    fn a_server_that_says_what_it_was_refused_gets_the_hint() {
+        let hint = |line: &str| {
+            let failure = Failure::of_exit(1).log_tail(vec!["starting".to_owned(), line.to_owned()]);
+            failure.hint.unwrap_or_default()
+        };
+        assert!(
+            hint("OSError: [Errno 30] Read-only file system: '/var/x'").contains("read_only_root: false")
+        );
+        assert!(hint("Error: EACCES: permission denied, open '/etc/x'").contains("run_as_user"));
+        assert_eq!(Some(hint("no such key").as_str()), FailureReason::CrashLoop.hint());
     }
 }

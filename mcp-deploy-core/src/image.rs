@@ -30,6 +30,17 @@ impl ImageRef {
         &self.written
     }
 
+    /// The registry, where one was written; an image without one comes from Docker Hub.
+    pub fn registry(&self) -> Option<&str> {
+        let (name, _, _) = split(&self.written);
+        split_registry(name).0
+    }
+
+    /// Whether its content is meant to change: the tag is `latest`, or there is neither tag nor digest.
+    pub fn is_latest(&self) -> bool {
+        self.digest().is_none() && self.tag().is_none_or(|tag| tag == "latest")
+    }
+
     /// The tag, where one was written.
     pub fn tag(&self) -> Option<&str> {
         let (_, tag, _) = split(&self.written);

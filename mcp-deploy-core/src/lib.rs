@@ -78,7 +78,7 @@ pub use backend::{
     LogStream, Phase, Progress, Selector,
 };
 pub use backends::Backends;
-pub use capabilities::{Capabilities, Logs};
+pub use capabilities::{Capabilities, Logs, Part};
 pub use catalog::{Broken, Catalog, Templates, read_document, read_text};
 pub use deployment::{Deployment, Event, Instance, LogLine, LogSource, Replicas, Revision, Status};
 pub use document::{MAX_DOCUMENT_BYTES, parse_document};
@@ -92,11 +92,11 @@ pub use report::{Era, McpReport, ServerInfo};
 pub use request::{Overrides, Request};
 pub use resolve::{missing, resolve};
 pub use schema::{ConfigSchema, Property, VolumeMount, coerce};
-pub use settings::{DockerSettings, MockSettings, Settings, Variable};
+pub use settings::{DockerSettings, MockSettings, PortRange, PortRangeError, Settings, Variable};
 pub use spec::{
-    AccessMode, Autoscaling, DeploymentSpec, Exposure, Health, Mount, Network, Peer, Placement, REDACTED,
-    Relaxation, ResourceAmounts, Resources, RestartPolicy, RunAsUser, Secrets, Security, TemplateVersion,
-    Tool, Transport, TransportKind, Volume,
+    AccessMode, Autoscaling, DeploymentSpec, Exposure, Health, Mount, Network, Peer, Placement, PullPolicy,
+    REDACTED, Relaxation, ResourceAmounts, Resources, RestartPolicy, RunAsUser, Secrets, Security,
+    TemplateVersion, Tool, Transport, TransportKind, Volume,
 };
 pub use template::Template;
 pub use wait::DeploymentBackendExt;

@@ -39,6 +39,10 @@ pub struct Request {
 pub struct Overrides {
     /// Another image.
     pub image: Option<String>,
+    /// When the image is pulled: `always`, `missing` or `never`.
+    pub pull_policy: Option<String>,
+    /// The port of the host.
+    pub host_port: Option<u16>,
     /// How many instances.
     pub replicas: Option<u32>,
     /// The memory limit, as in `512Mi`.
@@ -87,6 +91,20 @@ impl Request {
     #[must_use]
     pub fn image(mut self, image: impl Into<String>) -> Self {
         self.overrides.image = Some(image.into());
+        self
+    }
+
+    /// Changes when the image is pulled.
+    #[must_use]
+    pub fn pull_policy(mut self, policy: impl Into<String>) -> Self {
+        self.overrides.pull_policy = Some(policy.into());
+        self
+    }
+
+    /// Chooses the port of the host.
+    #[must_use]
+    pub fn host_port(mut self, port: u16) -> Self {
+        self.overrides.host_port = Some(port);
         self
     }
 

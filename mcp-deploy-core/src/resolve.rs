@@ -5,8 +5,8 @@ mod merge;
 
 use crate::error::{Violation, Violations};
 use crate::{
-    Cpu, DeploymentName, DeploymentSpec, Error, ImageRef, Memory, Request, Resources, Result, Template,
-    TemplateVersion,
+    Cpu, DeploymentName, DeploymentSpec, Error, ImageRef, Memory, PullPolicy, Request, Resources, Result,
+    Template, TemplateVersion,
 };
 
 /// The most instances that can be asked for; more is a slip of the keyboard.
@@ -41,6 +41,8 @@ pub fn resolve(template: &Template, request: &Request, registry: &str) -> Result
     let mut violations = Violations::default();
     let name = name(template, request, &mut violations);
     let image = image(template, request, registry, &mut violations);
+    let pull_policy = pull_policy(template, request, &mut violations);
+    let host_port = host_port(request, &mut violations);
     let resources = resources(template, request, &mut violations);
     let replicas = replicas(template, request, &mut violations);
     let merged = merge::configuration(template, request, &mut violations);
@@ -54,12 +56,14 @@ pub fn resolve(template: &Template, request: &Request, registry: &str) -> Result
         name,
         template: TemplateVersion { id: template.id.clone(), version: template.version.clone() },
         image,
+        pull_policy,
         command: template.command.clone(),
         args: carried.args,
         env: carried.env,
         secrets: carried.secrets,
         configuration: carried.shown,
         transport: template.transport.clone(),
+        host_port,
         health: template.health.clone(),
         resources,
         replicas,
@@ -109,6 +113,24 @@ fn image(
         None => (template.image(registry), "/settings/image_registry"),
     };
     image.map_err(|error| violations.push(Violation::new(pointer, format!("is wrong: {error}")))).ok()
+}
+
+fn pull_policy(template: &Template, request: &Request, violations: &mut Violations) -> Option<PullPolicy> {
+    let Some(wanted) = &request.overrides.pull_policy else { return template.pull_policy };
+    let policy = PullPolicy::ALL.into_iter().find(|policy| policy.as_str() == wanted);
+    if policy.is_none() {
+        let violation = Violation::new("/overrides/pull_policy", format!("is `{wanted}`"));
+        violations.push(violation.expected("`always`, `missing` or `never`"));
+    }
+    policy
+}
+
+fn host_port(request: &Request, violations: &mut Violations) -> Option<u16> {
+    let port = request.overrides.host_port;
+    if port == Some(0) {
+        violations.push(Violation::new("/overrides/host_port", "is 0").expected("a port from 1 to 65535"));
+    }
+    port
 }
 
 fn resources(template: &Template, request: &Request, violations: &mut Violations) -> Resources {

@@ -1,10 +1,15 @@
 //! The program's configuration: one struct, read by the binaries, passed to everything else.
 
+mod environment;
+mod port_range;
+
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Violation, Violations};
+pub use self::environment::Variable;
+pub use self::port_range::{PortRange, PortRangeError};
 
 /// Where images of templates that name none come from.
 const DEFAULT_IMAGE_REGISTRY: &str = "ghcr.io/data-everything";
@@ -36,11 +41,41 @@ pub struct Settings {
 }
 
 /// The Docker backend's own settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// A daemon is looked for at [`host`](Self::host), then in the [`context`](Self::context), then at the usual
+/// addresses of Docker, Colima and Podman.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DockerSettings {
-    /// Where the daemon listens, as in `unix:///var/run/docker.sock`; default the platform's usual address.
+    /// Where the daemon listens: `unix:///var/run/docker.sock`, `tcp://10.0.0.5:2376`, `ssh://me@host`, or
+    /// `npipe:////./pipe/docker_engine`.
     pub host: Option<String>,
+    /// The context of Docker's own command line; default its current one.
+    pub context: Option<String>,
+    /// The directory of Docker's own configuration: contexts and logins; default `.docker` in the user's home.
+    pub config: Option<PathBuf>,
+    /// The directory of `ca.pem`, `cert.pem` and `key.pem`. Where it is set, `tcp` means TLS.
+    pub cert_path: Option<PathBuf>,
+    /// Whether `tcp` means TLS where no `cert_path` is set; the certificates are then in `config`.
+    pub tls_verify: bool,
+    /// The address of the host at which new deployments are published; default `127.0.0.1`.
+    pub bind: IpAddr,
+    /// The ports that new deployments get; default 21000 to 21999.
+    pub port_range: PortRange,
+}
+
+impl Default for DockerSettings {
+    fn default() -> Self {
+        Self {
+            host: None,
+            context: None,
+            config: None,
+            cert_path: None,
+            tls_verify: false,
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port_range: "21000-21999".parse().expect("it is a range"),
+        }
+    }
 }
 
 /// The mock's own settings.
@@ -60,91 +95,5 @@ impl Default for Settings {
             docker: DockerSettings::default(),
             mock: MockSettings::default(),
         }
-    }
-}
-
-/// An environment variable that sets a part of [`Settings`].
-#[derive(Debug, Clone, Copy)]
-pub struct Variable {
-    /// Its name.
-    pub name: &'static str,
-    /// What it sets.
-    pub meaning: &'static str,
-    apply: fn(&mut Settings, &str),
-}
-
-impl Settings {
-    /// Every variable that [`apply_environment`](Self::apply_environment) reads.
-    pub const VARIABLES: &[Variable] = &[
-        Variable {
-            name: "MCP_DEPLOYMENT_BACKEND",
-            meaning: "the default backend",
-            apply: |settings, value| settings.backend = Some(value.to_owned()),
-        },
-        Variable {
-            name: "MCP_IMAGE_REGISTRY",
-            meaning: "where images of templates that name none come from",
-            apply: |settings, value| value.clone_into(&mut settings.image_registry),
-        },
-        Variable {
-            name: "MCP_TEMPLATES_DIR",
-            meaning: "directories of templates, separated like `PATH`",
-            apply: |settings, value| settings.templates = std::env::split_paths(value).collect(),
-        },
-        Variable {
-            name: "DOCKER_HOST",
-            meaning: "where the Docker daemon listens",
-            apply: |settings, value| settings.docker.host = Some(value.to_owned()),
-        },
-        Variable {
-            name: "MCP_MOCK_STATE",
-            meaning: "the file that holds the mock's state",
-            apply: |settings, value| settings.mock.state = Some(PathBuf::from(value)),
-        },
-    ];
-
-    /// Applies environment variables, which `lookup` finds; an empty one counts as absent.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] where a value holds a NUL or a line break: no setting can.
-    pub fn apply_environment(&mut self, lookup: impl Fn(&str) -> Option<String>) -> Result<()> {
-        let mut violations = Violations::default();
-        for variable in Self::VARIABLES {
-            match lookup(variable.name) {
-                Some(value) if value.contains(['\0', '\n', '\r']) => {
-                    violations
-                        .push(Violation::new(format!("/{}", variable.name), "holds a line break or a NUL"));
-                }
-                Some(value) if !value.is_empty() => (variable.apply)(self, &value),
-                _ => {}
-            }
-        }
-        violations.into_result(()).map_err(Error::from)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_environment_wins_and_an_empty_variable_is_none() {
-        let mut settings = Settings { backend: Some("docker".to_owned()), ..Settings::default() };
-        settings
-            .apply_environment(|name| match name {
-                "MCP_DEPLOYMENT_BACKEND" => Some(String::new()),
-                "MCP_IMAGE_REGISTRY" => Some("localhost:5000".to_owned()),
-                _ => None,
-            })
-            .unwrap();
-        assert_eq!(settings.backend.as_deref(), Some("docker"));
-        assert_eq!(settings.image_registry, "localhost:5000");
-    }
-
-    #[test]
-    fn a_line_break_is_no_setting() {
-        let error = Settings::default().apply_environment(|_| Some("a\nb".to_owned())).unwrap_err();
-        assert!(error.to_string().contains("/MCP_MOCK_STATE"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-pub use self::process::{Relaxation, RestartPolicy, RunAsUser, Security};
+pub use self::process::{PullPolicy, Relaxation, RestartPolicy, RunAsUser, Security};
 pub use self::serving::{Health, Tool, Transport, TransportKind};
 pub use self::surroundings::{
     AccessMode, Autoscaling, Exposure, Mount, Network, Peer, Placement, ResourceAmounts, Resources, Volume,
@@ -35,6 +35,10 @@ pub struct DeploymentSpec {
     pub template: TemplateVersion,
     /// The image.
     pub image: ImageRef,
+    /// When it is pulled. `None` is `missing`; for an image whose tag is `latest`, or that has none, it is
+    /// `always`, and the image that is there will do where the registry does not give another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_policy: Option<PullPolicy>,
     /// What replaces the image's entry point; empty keeps it.
     pub command: Vec<String>,
     /// The arguments, each one item; no shell sees them.
@@ -47,6 +51,9 @@ pub struct DeploymentSpec {
     pub configuration: BTreeMap<String, Value>,
     /// How the server is talked to.
     pub transport: Transport,
+    /// The port of the host at which it is published; `None` leaves the choice to the backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<u16>,
     /// The HTTP health contract; `None` where the image does not keep one.
     pub health: Option<Health>,
     /// Limits and requests.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Autoscaling, ConfigSchema, Error, Exposure, Health, ImageError, ImageRef, Mount, Network, Placement,
-    Resources, RestartPolicy, Result, Security, TemplateId, Tool, Transport, Violations, Volume,
+    PullPolicy, Resources, RestartPolicy, Result, Security, TemplateId, Tool, Transport, Violations, Volume,
     parse_document,
 };
 
@@ -62,6 +62,9 @@ pub struct Template {
     /// The image as written; `None` where [`image`](Self::image) derives it.
     #[serde(rename = "docker_image", skip_serializing_if = "Option::is_none")]
     pub written_image: Option<ImageRef>,
+    /// When the image is pulled; `None` leaves it to its tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_policy: Option<PullPolicy>,
     /// How the server is talked to.
     pub transport: Transport,
     /// What replaces the image's entry point; empty keeps it.

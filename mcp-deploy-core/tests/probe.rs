@@ -25,6 +25,7 @@ async fn serve(mode: HttpMode, tools: usize) -> (HttpServer, String) {
         tools: (0..tools).map(tool).collect(),
         environment: BTreeMap::new(),
         echo_environment: false,
+        explores: false,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = HttpServer::start(listener, profile, mode, "/mcp");

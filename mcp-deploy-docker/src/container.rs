@@ -1,24 +1,17 @@
 //! From a spec to the container that runs it: pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, Mount, MountType,
-    NetworkingConfig, PortBinding, RestartPolicy as DockerRestartPolicy, RestartPolicyNameEnum,
+    MountVolumeOptions, NetworkingConfig, PortBinding, RestartPolicy as DockerRestartPolicy,
+    RestartPolicyNameEnum,
 };
-use jiff::Timestamp;
 use mcp_deploy_core::{DeploymentSpec, RestartPolicy, RunAsUser};
 
+use crate::labels::{self, Placed};
 use crate::names;
-
-/// What stands beside the spec in a container.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Placed {
-    pub(crate) revision: u64,
-    pub(crate) port: u16,
-    pub(crate) created_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
-}
 
 const DEFAULT_MEMORY_BYTES: i64 = 512 * 1024 * 1024;
 const DEFAULT_NANO_CPUS: i64 = 1_000_000_000;
@@ -26,17 +19,19 @@ const DEFAULT_PIDS: i64 = 256;
 /// How long a server has between SIGTERM and SIGKILL, in seconds.
 pub(crate) const STOP_SECONDS: i32 = 10;
 
-/// The container of a spec on a network, hardened but for what its template takes back.
+/// The container of a spec on a network, hardened but for what its template takes back. `image_volumes` are the
+/// paths that the image itself declares as volumes.
 pub(crate) fn container(
     spec: &DeploymentSpec,
     placed: Placed,
     network: &str,
+    image_volumes: &[String],
 ) -> Result<ContainerCreateBody, serde_json::Error> {
     let port = format!("{}/tcp", spec.transport.port);
     let secrets = spec.secrets.expose().map(|(name, value)| format!("{name}={value}"));
     let mut env: Vec<String> =
         spec.env.iter().map(|(name, value)| format!("{name}={value}")).chain(secrets).collect();
-    if !spec.env.contains_key("HOME") {
+    if !env.iter().any(|variable| variable.starts_with("HOME=")) {
         env.push("HOME=/tmp".to_owned());
     }
     let networks = HashMap::from([(network.to_owned(), EndpointSettings::default())]);
@@ -49,36 +44,24 @@ pub(crate) fn container(
             RunAsUser::Id(id) => Some(id.to_string()),
             RunAsUser::Image => None,
         },
-        labels: Some(labels(spec, placed)?),
+        labels: Some(labels::of_container(spec, placed)?),
         exposed_ports: Some(vec![port.clone()]),
         stop_timeout: Some(STOP_SECONDS.into()),
-        host_config: Some(host_config(spec, port, placed.port, network)),
+        host_config: Some(HostConfig {
+            mounts: Some(mounts(spec, image_volumes)),
+            ..host_config(spec, port, placed.address, network)
+        }),
         networking_config: Some(NetworkingConfig { endpoints_config: Some(networks) }),
         ..ContainerCreateBody::default()
     })
 }
 
-fn labels(spec: &DeploymentSpec, placed: Placed) -> Result<HashMap<String, String>, serde_json::Error> {
-    let Placed { revision, port, created_at, updated_at } = placed;
-    let labels = [
-        (names::MANAGED_BY, names::MANAGED_BY_US.to_owned()),
-        (names::DEPLOYMENT, spec.name.to_string()),
-        (names::TEMPLATE, spec.template.id.to_string()),
-        (names::REVISION, revision.to_string()),
-        (names::PORT, port.to_string()),
-        (names::CREATED_AT, created_at.to_string()),
-        (names::UPDATED_AT, updated_at.to_string()),
-        (names::SPEC, serde_json::to_string(spec)?),
-    ];
-    Ok(labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-fn host_config(spec: &DeploymentSpec, port: String, host_port: u16, network: &str) -> HostConfig {
+fn host_config(spec: &DeploymentSpec, port: String, address: SocketAddr, network: &str) -> HostConfig {
     let limits = &spec.resources.limits;
     let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let memory = limits.memory.map_or(DEFAULT_MEMORY_BYTES, |memory| bytes(memory.bytes()));
     let binding =
-        PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host_port.to_string()) };
+        PortBinding { host_ip: Some(address.ip().to_string()), host_port: Some(address.port().to_string()) };
     let log_options = [("max-size", "10m"), ("max-file", "3")];
     HostConfig {
         memory: Some(memory),
@@ -89,9 +72,9 @@ fn host_config(spec: &DeploymentSpec, port: String, host_port: u16, network: &st
         cap_add: Some(spec.security.add_capabilities.clone()),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         readonly_rootfs: Some(spec.security.read_only_root),
-        tmpfs: Some(HashMap::from([("/tmp".to_owned(), "exec,nosuid,nodev,size=64m".to_owned())])),
+        tmpfs: (!mounted(spec).contains("/tmp"))
+            .then(|| HashMap::from([("/tmp".to_owned(), "exec,nosuid,nodev,size=64m".to_owned())])),
         init: Some(true),
-        mounts: Some(mounts(spec)),
         port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
         restart_policy: Some(restart_policy(spec.restart)),
         network_mode: Some(network.to_owned()),
@@ -105,13 +88,27 @@ fn host_config(spec: &DeploymentSpec, port: String, host_port: u16, network: &st
     }
 }
 
-fn mounts(spec: &DeploymentSpec) -> Vec<Mount> {
-    let volumes = spec.volumes.iter().map(|volume| Mount {
+/// The paths at which the spec mounts something.
+fn mounted(spec: &DeploymentSpec) -> BTreeSet<&str> {
+    let volumes = spec.volumes.iter().map(|volume| volume.path.as_str());
+    let paths = volumes.chain(spec.mounts.iter().map(|mount| mount.path.as_str()));
+    paths.map(|path| path.trim_end_matches('/')).collect()
+}
+
+/// Named volumes, host paths, and what the image declares: the daemon would make that too, without our labels,
+/// and then nobody could tell later whose it was.
+fn mounts(spec: &DeploymentSpec, image_volumes: &[String]) -> Vec<Mount> {
+    let volume = |target: &str, name: Option<&str>| Mount {
         typ: Some(MountType::VOLUME),
-        source: Some(names::volume(&spec.name, &volume.name)),
-        target: Some(volume.path.clone()),
+        source: name.map(|name| names::volume(&spec.name, name)),
+        target: Some(target.to_owned()),
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(labels::of_volume(&spec.name, name)),
+            ..MountVolumeOptions::default()
+        }),
         ..Mount::default()
-    });
+    };
+    let named = spec.volumes.iter().map(|named| volume(&named.path, Some(&named.name)));
     let binds = spec.mounts.iter().map(|mount| Mount {
         typ: Some(MountType::BIND),
         source: Some(mount.host_path.clone()),
@@ -119,7 +116,13 @@ fn mounts(spec: &DeploymentSpec) -> Vec<Mount> {
         read_only: Some(mount.read_only),
         ..Mount::default()
     });
-    volumes.chain(binds).collect()
+    let taken = mounted(spec);
+    let is_free = |path: &&String| {
+        let path = path.trim_end_matches('/');
+        path != "/tmp" && !taken.contains(path)
+    };
+    let declared = image_volumes.iter().filter(is_free).map(|path| volume(path, None));
+    named.chain(binds).chain(declared).collect()
 }
 
 pub(crate) fn restart_policy(policy: RestartPolicy) -> DockerRestartPolicy {
@@ -143,6 +146,7 @@ pub(crate) fn stopped_policy(policy: RestartPolicy) -> DockerRestartPolicy {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use mcp_deploy_core::{Request, Template, resolve};
 
     use super::*;
@@ -151,8 +155,10 @@ mod tests {
         let template = Template::parse(template, "it", None).unwrap();
         let spec = resolve(&template, request, "ghcr.io/team").unwrap();
         let now = Timestamp::UNIX_EPOCH;
-        let placed = Placed { revision: 1, port: 21000, created_at: now, updated_at: now };
-        container(&spec, placed, "the-network").unwrap()
+        let address = "127.0.0.1:21000".parse().unwrap();
+        let placed = Placed { revision: 1, address, created_at: now, updated_at: now };
+        let image_volumes = ["/declared".to_owned(), "/data/".to_owned(), "/tmp".to_owned()];
+        container(&spec, placed, "the-network", &image_volumes).unwrap()
     }
 
     const PLAIN: &str = "{id: plain, name: Plain, description: Plain., version: '1'}";
@@ -186,6 +192,32 @@ mod tests {
         assert_eq!((host.readonly_rootfs, host.pids_limit), (Some(false), Some(9)));
         assert_eq!((host.memory, host.nano_cpus), (Some(64 << 20), Some(250_000_000)));
         assert_eq!(host.restart_policy, Some(restart_policy(RestartPolicy::Never)));
+    }
+
+    #[test]
+    fn every_volume_has_our_labels_and_each_path_is_mounted_once() {
+        let template = "{id: plain, name: Plain, description: Plain., version: '1',
+            volumes: [{name: data, path: /data}]}";
+        let host = made(template, &Request::default().name("plain-one")).host_config.unwrap();
+        let mounts = host.mounts.unwrap();
+        let source_and_target = |mount: &Mount| (mount.source.clone(), mount.target.clone().unwrap());
+        assert_eq!(
+            mounts.iter().map(source_and_target).collect::<Vec<_>>(),
+            [(Some("plain-one-data".to_owned()), "/data".to_owned()), (None, "/declared".to_owned())]
+        );
+        let labels = |mount: &Mount| mount.volume_options.clone().unwrap().labels.unwrap();
+        assert!(mounts.iter().all(|mount| labels::is_ours(&labels(mount))));
+        assert!(
+            labels::is_named_volume(&labels(&mounts[0])) && !labels::is_named_volume(&labels(&mounts[1]))
+        );
+    }
+
+    #[test]
+    fn a_volume_at_tmp_takes_the_place_of_the_tmpfs() {
+        let template = "{id: plain, name: Plain, description: Plain., version: '1',
+            volumes: [{name: scratch, path: /tmp}]}";
+        let host = made(template, &Request::default().name("plain-one")).host_config.unwrap();
+        assert_eq!((host.tmpfs, host.mounts.unwrap().len()), (None, 3));
     }
 
     #[test]

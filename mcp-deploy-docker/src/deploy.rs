@@ -1,231 +1,226 @@
 //! Making it so: a new container takes the place of the old one, whatever step is interrupted.
+//!
+//! A replacement goes like this: `NAME.next` is made while `NAME` serves; `NAME` is stopped and `NAME.next`
+//! started; `NAME` becomes `NAME.previous`, and `NAME.next` becomes `NAME`. Every step is on an id, so that it
+//! meets the container that it means, whatever somebody else has renamed meanwhile.
 
-use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
-};
 use jiff::Timestamp;
 use mcp_deploy_core::{DeployOptions, DeploymentName, DeploymentSpec, Error, Result};
+use tokio::time::Instant;
 
-use crate::backend::{DockerBackend, PORTS};
-use crate::container::{self, Placed, STOP_SECONDS};
-use crate::error::{is_conflict, is_not_found, is_port_taken, refusal, sorted};
-use crate::names::{self, BACKEND};
-use crate::status::Ours;
-use crate::{network, pull};
+use crate::backend::DockerBackend;
+use crate::containers::{Created, Found, Started};
+use crate::labels::Placed;
+use crate::names::{BACKEND, Role};
+use crate::pull::Image;
+use crate::turn::Turn;
+use crate::{ports, pull, volumes};
+
+/// How long to try again while others deploy the same name.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// What becomes of the container that is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It is kept, stopped, as the revision before.
+    AsPrevious,
+    /// It goes: the one that comes is of the same revision.
+    Nothing,
+}
+
+/// Whether it is so now, or somebody else was faster and one has to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Overtaken,
+}
 
 impl DockerBackend {
-    /// Creates, updates, or leaves what is there. The caller holds the name's lock.
-    pub(crate) async fn make_it_so(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<()> {
-        let current = self.current(spec.name.as_str()).await?;
-        let Some((ours, container)) = current else {
-            self.prepare(spec, options).await?;
-            let now = Timestamp::now();
-            return self.create_first(spec, now).await;
-        };
-        if ours.spec.is_resized(spec) {
-            return self.resize(&ours, &container, spec.replicas).await;
+    /// Creates, updates, or leaves what is there.
+    pub(crate) async fn make_it_so(
+        &self,
+        spec: &DeploymentSpec,
+        options: &DeployOptions,
+        turn: &mut Turn,
+    ) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.try_once(spec, options, turn).await {
+                Ok(Outcome::Done) => return Ok(()),
+                // Somebody else was faster, or has removed what was there: look again.
+                Ok(Outcome::Overtaken) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if Instant::now() >= deadline {
+                let reason = "others deploy this name again and again".to_owned();
+                return Err(Error::Conflict { name: spec.name.to_string(), backend: BACKEND, reason });
+            }
         }
-        self.prepare(spec, options).await?;
-        let updated_at = Timestamp::now();
-        let placed = Placed { revision: ours.placed.revision + 1, updated_at, ..ours.placed };
-        self.replace(spec, placed, true).await
     }
 
-    /// What is there under the name; something that is not ours is a conflict.
-    pub(crate) async fn current(&self, name: &str) -> Result<Option<(Ours, ContainerInspectResponse)>> {
-        match self.docker()?.inspect_container(name, None).await {
-            Ok(container) => match Ours::of(&container) {
-                Some(ours) => Ok(Some((ours, container))),
-                None => Err(Error::Conflict {
-                    name: name.to_owned(),
-                    backend: BACKEND,
-                    reason: "a container of this name is there that mcp-deploy did not make".to_owned(),
-                }),
-            },
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(sorted("look at the container", error)),
+    async fn try_once(
+        &self,
+        spec: &DeploymentSpec,
+        options: &DeployOptions,
+        turn: &mut Turn,
+    ) -> Result<Outcome> {
+        match self.settled(&spec.name, turn).await? {
+            None => self.create_first(spec, options).await,
+            Some(current) if current.ours.spec.is_resized(spec) => {
+                self.resize(&current, spec.replicas).await?;
+                Ok(Outcome::Done)
+            }
+            Some(current) => self.update(spec, &current, options, turn).await,
         }
     }
 
     /// All that a container needs before it can be made.
-    async fn prepare(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<()> {
-        pull::ensure_image(self.docker()?, spec, options).await?;
-        network::ensure_volumes(self.docker()?, spec).await
+    pub(crate) async fn prepare(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<Image> {
+        let docker = self.docker().await?;
+        volumes::check(docker, spec).await?;
+        pull::ensure_image(docker, &self.client_config()?, spec, options).await
     }
 
     /// The first container of a name: at the first port that the daemon gives.
-    async fn create_first(&self, spec: &DeploymentSpec, now: Timestamp) -> Result<()> {
-        let taken = self.reserved_ports().await?;
-        for port in ports_of(&spec.name).filter(|port| !taken.contains(port)) {
-            let placed = Placed { revision: 1, port, created_at: now, updated_at: now };
-            self.create(spec, placed, spec.name.as_str()).await?;
-            match self.start_if_wanted(spec).await? {
-                Started::PortTaken => self.discard(spec.name.as_str()).await?,
-                Started::AsWanted => return Ok(()),
+    async fn create_first(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<Outcome> {
+        let name = &spec.name;
+        let ports = self.ports_for(name, spec.host_port).await?;
+        let image = self.prepare(spec, options).await?;
+        // Somebody has removed the container that it was kept for.
+        self.discard(name, Role::Previous).await?;
+        let now = Timestamp::now();
+        for port in ports {
+            let address = SocketAddr::new(self.settings().bind, port);
+            let placed = Placed { revision: 1, address, created_at: now, updated_at: now };
+            let Created::As(id) = self.create(spec, placed, &image, Role::Current).await? else {
+                return Ok(Outcome::Overtaken);
+            };
+            if spec.replicas == 0 || self.start(spec, &id).await? == Started::AsWanted {
+                return Ok(Outcome::Done);
             }
+            self.remove(&id).await?;
         }
-        Err(Error::Conflict {
-            name: format!("{} to {}", PORTS.start(), PORTS.end()),
-            backend: BACKEND,
-            reason: "every port of the range is taken".to_owned(),
-        })
+        match spec.host_port {
+            Some(port) => Err(self.port_taken(port, name).await?),
+            None => Err(ports::range_is_full(self.settings().port_range)),
+        }
     }
 
-    /// A new container beside the current one, then in its place.
+    /// Another spec under the same name. One that is the revision before comes back as it was: nothing is pulled.
+    async fn update(
+        &self,
+        spec: &DeploymentSpec,
+        current: &Found,
+        options: &DeployOptions,
+        turn: &mut Turn,
+    ) -> Result<Outcome> {
+        let name = &spec.name;
+        let previous = self.find(name, Role::Previous).await?;
+        if let Some(previous) = previous.as_ref().filter(|previous| previous.ours.spec.is_resized(spec)) {
+            if !self.rename(&previous.id, name, Role::Next).await? {
+                return Ok(Outcome::Overtaken);
+            }
+            turn.begins(&previous.id);
+            match spec.replicas {
+                0 => self.keep_down(&previous.id, spec).await?,
+                _ => self.keep_up(&previous.id, spec).await?,
+            }
+            self.replace(spec, current, &previous.id, previous.ours.placed, Keep::AsPrevious).await?;
+            turn.ends();
+            return Ok(Outcome::Done);
+        }
+        let address = self.address_after(spec, current).await?;
+        let image = self.prepare(spec, options).await?;
+        let highest = previous.map_or(0, |previous| previous.ours.placed.revision);
+        let placed = Placed {
+            revision: current.ours.placed.revision.max(highest) + 1,
+            address,
+            created_at: current.ours.placed.created_at,
+            updated_at: Timestamp::now(),
+        };
+        let Created::As(id) = self.create(spec, placed, &image, Role::Next).await? else {
+            return Ok(Outcome::Overtaken);
+        };
+        turn.begins(&id);
+        self.replace(spec, current, &id, placed, Keep::AsPrevious).await?;
+        turn.ends();
+        Ok(Outcome::Done)
+    }
+
+    /// The address stays, unless the user fixes another port.
+    async fn address_after(&self, spec: &DeploymentSpec, current: &Found) -> Result<SocketAddr> {
+        let address = current.ours.placed.address;
+        match spec.host_port {
+            Some(port) if port != address.port() => {
+                self.ports_for(&spec.name, Some(port)).await?;
+                Ok(SocketAddr::new(address.ip(), port))
+            }
+            _ => Ok(address),
+        }
+    }
+
+    /// `next` takes the place of the current container.
     pub(crate) async fn replace(
         &self,
         spec: &DeploymentSpec,
+        current: &Found,
+        next: &str,
         placed: Placed,
-        keep_previous: bool,
+        keep: Keep,
     ) -> Result<()> {
-        let (next, previous) = (names::next(&spec.name), names::previous(&spec.name));
-        // What is not ours is a conflict, told before anything is touched.
-        self.current(&previous).await?;
-        self.discard(&next).await?;
-        self.create(spec, placed, &next).await?;
-        self.stop(spec.name.as_str()).await?;
-        if keep_previous {
-            self.discard(&previous).await?;
-            self.rename(spec.name.as_str(), &previous).await?;
-        } else {
-            self.discard(spec.name.as_str()).await?;
+        let name = &spec.name;
+        self.stop(&current.id).await?;
+        let moves = placed.address != current.ours.placed.address;
+        // Where the address stays and is taken all the same, the report says so.
+        if spec.replicas > 0 && self.start(spec, next).await? == Started::PortTaken && moves {
+            self.remove(next).await?;
+            if current.is_up() {
+                self.start(&current.ours.spec, &current.id).await?;
+            }
+            return Err(self.port_taken(placed.address.port(), name).await?);
         }
-        self.rename(&next, spec.name.as_str()).await?;
-        // The address stays: where its port is taken, the report says so.
-        self.start_if_wanted(spec).await.map(drop)
+        match keep {
+            Keep::AsPrevious => {
+                self.discard(name, Role::Previous).await?;
+                self.retire(current).await?;
+            }
+            Keep::Nothing => self.remove(&current.id).await?,
+        }
+        if self.rename(next, name, Role::Current).await? { Ok(()) } else { Err(taken_meanwhile(name)) }
+    }
+
+    /// A container becomes the revision before: stopped, and not started by a daemon that starts again.
+    pub(crate) async fn retire(&self, container: &Found) -> Result<()> {
+        let name = &container.ours.spec.name;
+        self.stop(&container.id).await?;
+        self.never_restart(&container.id, &container.ours.spec).await?;
+        if self.rename(&container.id, name, Role::Previous).await? {
+            Ok(())
+        } else {
+            Err(taken_meanwhile(name))
+        }
     }
 
     /// Starts or stops the container, where that is not how it is.
-    pub(crate) async fn resize(
-        &self,
-        ours: &Ours,
-        container: &ContainerInspectResponse,
-        replicas: u32,
-    ) -> Result<()> {
-        let name = &ours.spec.name;
-        let state = container.state.clone().unwrap_or_default();
-        let is_up = state.running == Some(true) || state.restarting == Some(true);
+    pub(crate) async fn resize(&self, current: &Found, replicas: u32) -> Result<()> {
+        let spec = &current.ours.spec;
         if replicas == 0 {
-            self.set_policy(name, container::stopped_policy(ours.spec.restart)).await?;
-            return self.stop(name.as_str()).await;
+            self.keep_down(&current.id, spec).await?;
+            return self.stop(&current.id).await;
         }
-        self.set_policy(name, container::restart_policy(ours.spec.restart)).await?;
-        if is_up {
-            return Ok(());
+        self.keep_up(&current.id, spec).await?;
+        if !current.is_up() {
+            // What keeps it from starting its report tells.
+            self.start(spec, &current.id).await?;
         }
-        let spec = DeploymentSpec { replicas, ..ours.spec.clone() };
-        self.start_if_wanted(&spec).await.map(drop)
-    }
-
-    async fn create(&self, spec: &DeploymentSpec, placed: Placed, name: &str) -> Result<()> {
-        let network = self.ensure_network().await?;
-        let body = container::container(spec, placed, &network)
-            .map_err(|error| Error::backend(BACKEND, "write the container's labels", error))?;
-        let options = CreateContainerOptionsBuilder::new().name(name).build();
-        match self.docker()?.create_container(Some(options), body).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_conflict(&error) => Err(Error::Conflict {
-                name: name.to_owned(),
-                backend: BACKEND,
-                reason: "a container of this name was made meanwhile".to_owned(),
-            }),
-            Err(error) => Err(sorted("create the container", error)),
-        }
-    }
-
-    /// Starts the container. What the platform refuses to run is told by its report, not by this call.
-    async fn start_if_wanted(&self, spec: &DeploymentSpec) -> Result<Started> {
-        if spec.replicas == 0 {
-            return Ok(Started::AsWanted);
-        }
-        let docker = self.docker()?;
-        let mut started = docker.start_container(spec.name.as_str(), None).await;
-        if let Err(error) = &started
-            && refusal(error).is_some_and(|(_, message)| message.contains("is ambiguous"))
-        {
-            // Another process has made the network as well: one of the two goes.
-            self.ensure_network().await?;
-            started = docker.start_container(spec.name.as_str(), None).await;
-        }
-        let Err(error) = started else { return Ok(Started::AsWanted) };
-        match refusal(&error) {
-            Some((_, message)) if is_port_taken(message) => Ok(Started::PortTaken),
-            Some((400 | 500, message)) => {
-                tracing::warn!(deployment = %spec.name, message, "the container does not start");
-                Ok(Started::AsWanted)
-            }
-            _ => Err(sorted("start the container", error)),
-        }
-    }
-
-    pub(crate) async fn stop(&self, name: &str) -> Result<()> {
-        let options = StopContainerOptionsBuilder::new().t(STOP_SECONDS).build();
-        match self.docker()?.stop_container(name, Some(options)).await {
-            Ok(()) => Ok(()),
-            // It is stopped already.
-            Err(error) if refusal(&error).is_some_and(|(status, _)| status == 304) => Ok(()),
-            Err(error) => Err(sorted("stop the container", error)),
-        }
-    }
-
-    /// Removes a container of ours, with its anonymous volumes; one that is not there is fine, and one that is
-    /// not ours stays.
-    pub(crate) async fn discard(&self, name: &str) -> Result<()> {
-        match self.current(name).await {
-            Ok(Some(_)) => {}
-            Ok(None) | Err(Error::Conflict { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match self.docker()?.remove_container(name, Some(options)).await {
-            Ok(()) => Ok(()),
-            // Somebody else removes it just now.
-            Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(()),
-            Err(error) => Err(sorted("remove the container", error)),
-        }
-    }
-
-    async fn rename(&self, from: &str, to: &str) -> Result<()> {
-        let options = RenameContainerOptionsBuilder::new().name(to).build();
-        self.docker()?
-            .rename_container(from, options)
-            .await
-            .map_err(|error| sorted("rename the container", error))
-    }
-
-    async fn set_policy(&self, name: &DeploymentName, policy: bollard::models::RestartPolicy) -> Result<()> {
-        let body = ContainerUpdateBody { restart_policy: Some(policy), ..ContainerUpdateBody::default() };
-        let updated = self.docker()?.update_container(name.as_str(), body).await;
-        updated.map_err(|error| sorted("set the restart policy", error))
-    }
-
-    /// The ports that deployments have, also those of stopped ones.
-    async fn reserved_ports(&self) -> Result<BTreeSet<u16>> {
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&names::ours()).build();
-        let containers = self.docker()?.list_containers(Some(options)).await;
-        let containers = containers.map_err(|error| sorted("list containers", error))?;
-        let port = |labels: std::collections::HashMap<String, String>| labels.get(names::PORT)?.parse().ok();
-        Ok(containers.into_iter().filter_map(|container| port(container.labels?)).collect())
+        Ok(())
     }
 }
 
-/// What became of a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Started {
-    /// It started, or was not to start, or its report says why not.
-    AsWanted,
-    /// The daemon says that the port on the host is taken.
-    PortTaken,
-}
-
-/// All ports of the range, beginning with one that follows from the name.
-fn ports_of(name: &DeploymentName) -> impl Iterator<Item = u16> {
-    let count = PORTS.end() - PORTS.start() + 1;
-    let sum = name.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    let first = u16::try_from(sum % u32::from(count)).unwrap_or_default();
-    (0..count).map(move |step| PORTS.start() + (first + step) % count)
+fn taken_meanwhile(name: &DeploymentName) -> Error {
+    let reason = "somebody else has made a container of this name meanwhile".to_owned();
+    Error::Conflict { name: name.to_string(), backend: BACKEND, reason }
 }

@@ -1,7 +1,7 @@
 //! What a daemon answers, sorted into what a caller can act on.
 
 use bollard::errors::Error as Bollard;
-use mcp_deploy_core::Error;
+use mcp_deploy_core::{DeploymentName, Error};
 
 use crate::names::BACKEND;
 
@@ -20,6 +20,16 @@ pub(crate) fn sorted(operation: &str, error: Bollard) -> Error {
         }
         _ => Error::backend(BACKEND, operation, error),
     }
+}
+
+/// The public error of a step on a container of a deployment, which somebody else may have removed meanwhile.
+pub(crate) fn sorted_of(name: &DeploymentName, operation: &str, error: Bollard) -> Error {
+    if is_not_found(&error) { absent(name) } else { sorted(operation, error) }
+}
+
+/// There is no such deployment.
+pub(crate) fn absent(name: &DeploymentName) -> Error {
+    Error::NotFound { name: name.clone(), backend: BACKEND, nearest: None }
 }
 
 /// The HTTP status of the daemon's refusal, and its words.

@@ -1,6 +1,4 @@
-//! The names and labels of what we make on a daemon.
-
-use std::collections::HashMap;
+//! The names of what we make on a daemon.
 
 use mcp_deploy_core::DeploymentName;
 
@@ -9,27 +7,38 @@ pub(crate) const BACKEND: &str = "docker";
 /// The network that all deployments are on.
 pub(crate) const NETWORK: &str = "mcp-platform";
 
-pub(crate) const MANAGED_BY: &str = "managed-by";
-pub(crate) const MANAGED_BY_US: &str = "mcp-platform";
-pub(crate) const DEPLOYMENT: &str = "mcp-deploy.dev/deployment";
-pub(crate) const TEMPLATE: &str = "mcp-deploy.dev/template";
-pub(crate) const REVISION: &str = "mcp-deploy.dev/revision";
-/// When the name was first deployed, and this container made.
-pub(crate) const CREATED_AT: &str = "mcp-deploy.dev/created-at";
-pub(crate) const UPDATED_AT: &str = "mcp-deploy.dev/updated-at";
-/// The port on the host.
-pub(crate) const PORT: &str = "mcp-deploy.dev/port";
-/// The spec without the values of its secrets; those are in the container's environment.
-pub(crate) const SPEC: &str = "mcp-deploy.dev/spec";
-
-/// Where the container of the revision before is kept.
-pub(crate) fn previous(name: &DeploymentName) -> String {
-    format!("{name}.previous")
+/// What a container is to its deployment; its name tells, since labels cannot change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// It runs the deployment.
+    Current,
+    /// It is about to take the place of the current one, and nobody else may while it is there.
+    Next,
+    /// It ran the deployment before; kept, stopped.
+    Previous,
+    /// It never runs: through it new volumes get their owner.
+    Volumes,
 }
 
-/// Where a container is made, until it takes the place of another.
-pub(crate) fn next(name: &DeploymentName) -> String {
-    format!("{name}.next")
+impl Role {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Current, Self::Next, Self::Previous, Self::Volumes];
+
+    /// The name of a deployment's container in this role.
+    pub(crate) fn container(self, name: &DeploymentName) -> String {
+        match self {
+            Self::Current => name.to_string(),
+            Self::Next => format!("{name}.next"),
+            Self::Previous => format!("{name}.previous"),
+            Self::Volumes => format!("{name}.volumes"),
+        }
+    }
+
+    /// The role of a container of a deployment, from its name; the daemon begins names with a slash.
+    pub(crate) fn of(container: &str, name: &DeploymentName) -> Option<Self> {
+        let container = container.trim_start_matches('/');
+        Self::ALL.into_iter().find(|role| role.container(name) == container)
+    }
 }
 
 /// The name of a deployment's volume on the daemon.
@@ -37,12 +46,7 @@ pub(crate) fn volume(name: &DeploymentName, volume: &str) -> String {
     format!("{name}-{volume}")
 }
 
-/// A filter for what is ours.
-pub(crate) fn ours() -> HashMap<&'static str, Vec<String>> {
-    HashMap::from([("label", vec![format!("{MANAGED_BY}={MANAGED_BY_US}")])])
-}
-
-/// A filter for what is ours and belongs to one deployment.
-pub(crate) fn ours_of(name: &DeploymentName) -> HashMap<&'static str, Vec<String>> {
-    HashMap::from([("label", vec![format!("{MANAGED_BY}={MANAGED_BY_US}"), format!("{DEPLOYMENT}={name}")])])
+/// An id as Docker's own tools show it.
+pub(crate) fn short(id: &str) -> String {
+    id.chars().take(12).collect()
 }

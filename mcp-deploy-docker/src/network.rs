@@ -1,16 +1,15 @@
-//! The network and the volumes of deployments: made when missing.
+//! The network that all deployments are on: made when missing.
 
 use std::collections::HashMap;
 
 use bollard::Docker;
-use bollard::models::{Network, NetworkCreateRequest, VolumeCreateRequest};
-use bollard::query_parameters::{
-    ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder,
-};
-use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, Result};
+use bollard::models::{Network, NetworkCreateRequest};
+use bollard::query_parameters::ListNetworksOptionsBuilder;
+use mcp_deploy_core::{Error, Result};
 
-use crate::error::{is_conflict, is_not_found, sorted};
-use crate::names::{self, BACKEND};
+use crate::error::{is_conflict, is_not_found, refusal, sorted};
+use crate::labels;
+use crate::names::{BACKEND, NETWORK};
 
 /// The id of the network, which is made when it is missing. A network of its name that is not ours is a conflict.
 ///
@@ -21,14 +20,14 @@ pub(crate) async fn ensure_network(docker: &Docker) -> Result<String> {
         return Ok(id);
     }
     let network = NetworkCreateRequest {
-        name: names::NETWORK.to_owned(),
+        name: NETWORK.to_owned(),
         driver: Some("bridge".to_owned()),
         // Servers do not reach each other.
         options: Some(HashMap::from([(
             "com.docker.network.bridge.enable_icc".to_owned(),
             "false".to_owned(),
         )])),
-        labels: Some(labels()),
+        labels: Some(labels::of_network()),
         ..NetworkCreateRequest::default()
     };
     match docker.create_network(network).await {
@@ -42,20 +41,20 @@ pub(crate) async fn ensure_network(docker: &Docker) -> Result<String> {
 
 /// The networks of our name, the oldest first.
 async fn networks(docker: &Docker) -> Result<Vec<Network>> {
-    let filters = HashMap::from([("name", vec![names::NETWORK.to_owned()])]);
+    let filters = HashMap::from([("name", vec![NETWORK.to_owned()])]);
     let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
     let mut networks =
         docker.list_networks(Some(options)).await.map_err(|error| sorted("look for the network", error))?;
     // The daemon looks for a part of the name.
-    networks.retain(|network| network.name.as_deref() == Some(names::NETWORK));
+    networks.retain(|network| network.name.as_deref() == Some(NETWORK));
     networks.sort_by_key(|network| (network.created.as_ref().map(ToString::to_string), network.id.clone()));
     Ok(networks)
 }
 
 async fn oldest(docker: &Docker, networks: Vec<Network>) -> Result<Option<String>> {
-    if networks.iter().any(|network| !network.labels.as_ref().is_some_and(is_ours)) {
+    if networks.iter().any(|network| !network.labels.as_ref().is_some_and(labels::is_ours)) {
         return Err(Error::Conflict {
-            name: names::NETWORK.to_owned(),
+            name: NETWORK.to_owned(),
             backend: BACKEND,
             reason: "a network of this name is there that mcp-deploy did not make".to_owned(),
         });
@@ -72,45 +71,25 @@ async fn oldest(docker: &Docker, networks: Vec<Network>) -> Result<Option<String
     Ok(oldest)
 }
 
-/// Makes the volumes of a spec.
-pub(crate) async fn ensure_volumes(docker: &Docker, spec: &DeploymentSpec) -> Result<()> {
-    for volume in &spec.volumes {
-        let mut labels = labels();
-        labels.insert(names::DEPLOYMENT.to_owned(), spec.name.to_string());
-        let volume = VolumeCreateRequest {
-            name: Some(names::volume(&spec.name, &volume.name)),
-            labels: Some(labels),
-            ..VolumeCreateRequest::default()
-        };
-        docker.create_volume(volume).await.map_err(|error| sorted("make a volume", error))?;
-    }
-    Ok(())
-}
-
-/// The names of a deployment's volumes.
-pub(crate) async fn volumes(docker: &Docker, name: &DeploymentName) -> Result<Vec<String>> {
-    let options = ListVolumesOptionsBuilder::new().filters(&names::ours_of(name)).build();
-    let listed = docker.list_volumes(Some(options)).await.map_err(|error| sorted("list volumes", error))?;
-    Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
-}
-
-/// Removes a deployment's volumes, with all that is in them.
-pub(crate) async fn remove_volumes(docker: &Docker, name: &DeploymentName) -> Result<()> {
-    for volume in volumes(docker, name).await? {
-        let options = RemoveVolumeOptionsBuilder::new().build();
-        match docker.remove_volume(&volume, Some(options)).await {
-            Ok(()) => {}
-            Err(error) if is_not_found(&error) => {}
-            Err(error) => return Err(sorted("remove a volume", error)),
+/// Removes the network, where it is there, ours, and nothing is connected to it; whether it was so. A dry run
+/// only looks.
+pub(crate) async fn remove(docker: &Docker, dry_run: bool) -> Result<bool> {
+    let networks = networks(docker).await?;
+    let mut removed = false;
+    for network in networks {
+        if !network.labels.as_ref().is_some_and(labels::is_ours) {
+            continue;
+        }
+        if dry_run {
+            removed = true;
+            continue;
+        }
+        match docker.remove_network(network.id.as_deref().unwrap_or_default()).await {
+            Ok(()) => removed = true,
+            // Somebody else's container is on it, or somebody else has removed it.
+            Err(error) if refusal(&error).is_some_and(|(status, _)| matches!(status, 403 | 404 | 409)) => {}
+            Err(error) => return Err(sorted("remove the network", error)),
         }
     }
-    Ok(())
-}
-
-fn labels() -> HashMap<String, String> {
-    HashMap::from([(names::MANAGED_BY.to_owned(), names::MANAGED_BY_US.to_owned())])
-}
-
-fn is_ours(labels: &HashMap<String, String>) -> bool {
-    labels.get(names::MANAGED_BY).is_some_and(|value| value == names::MANAGED_BY_US)
+    Ok(removed)
 }

@@ -1,19 +1,19 @@
 //! What happens to containers of ours, as the daemon tells it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, stream};
-use mcp_deploy_core::{
-    Deployment, DeploymentBackend, DeploymentName, Event, EventStream, Result, Selector, Status,
-};
+use futures_util::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
+use mcp_deploy_core::{Deployment, DeploymentName, Event, EventStream, Result, Selector, Status};
 use tokio::time::sleep;
 
 use crate::backend::DockerBackend;
-use crate::names;
+use crate::labels;
+use crate::list::Look;
 
 /// Between a cut and the next try.
 const PAUSE_AFTER_CUT: Duration = Duration::from_millis(500);
@@ -58,29 +58,30 @@ impl Watching {
             let settles = self.seen.values().any(|deployment| deployment.status == Status::Starting);
             let look_again =
                 async { if settles { sleep(LOOK_AGAIN).await } else { std::future::pending().await } };
-            tokio::select! {
-                event = events.next() => {
-                    if let Some(Ok(_)) = event {
-                        self.look().await;
-                    } else {
-                        (self.events, self.cut) = (None, true);
-                    }
-                }
-                () = look_again => self.look().await,
+            let is_cut = tokio::select! {
+                event = events.next() => !matches!(event, Some(Ok(_))) || drain(events),
+                () = look_again => false,
+            };
+            if is_cut {
+                (self.events, self.cut) = (None, true);
+            } else {
+                self.look().await;
             }
         }
     }
 
-    /// Listens first and looks then, so that nothing is missed between.
+    /// Listens first and looks then, so that nothing is missed between. The daemon is asked only when the events
+    /// are read for the first time; it then begins with what has happened since now.
     async fn open(&mut self) {
         if self.cut {
             sleep(PAUSE_AFTER_CUT).await;
         }
         self.seen.clear();
-        let mut filters: HashMap<&str, Vec<String>> = names::ours();
+        let mut filters = labels::filter(&self.selector);
         filters.insert("type", vec!["container".to_owned()]);
-        let options = EventsOptionsBuilder::new().filters(&filters).build();
-        match self.backend.docker() {
+        let since = Timestamp::now().as_second().to_string();
+        let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
+        match self.backend.docker().await {
             Ok(docker) => self.events = Some(docker.events(Some(options)).boxed()),
             Err(error) => {
                 self.cut = true;
@@ -96,7 +97,7 @@ impl Watching {
 
     /// Queues what has changed since the last look.
     async fn look(&mut self) {
-        let deployments = match self.backend.list(&self.selector).await {
+        let deployments = match self.backend.look(&self.selector, Look::Exact).await {
             Ok(deployments) => deployments,
             Err(error) => {
                 (self.events, self.cut) = (None, true);
@@ -107,5 +108,16 @@ impl Watching {
         let now = deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment)).collect();
         self.queue.extend(Event::between(&self.seen, &now).into_iter().map(Ok));
         self.seen = now;
+    }
+}
+
+/// Takes all events that are there, since one look is enough for them; whether they came to an end.
+fn drain(events: &mut Events) -> bool {
+    loop {
+        match events.next().now_or_never() {
+            None => return false,
+            Some(Some(Ok(_))) => {}
+            Some(None | Some(Err(_))) => return true,
+        }
     }
 }

@@ -112,5 +112,6 @@ fn profile(record: &Record) -> ServerProfile {
         tools: spec.tools.clone(),
         environment,
         echo_environment: record.faults.echo_environment,
+        explores: false,
     }
 }

@@ -27,6 +27,7 @@
 mod backend;
 mod connect;
 mod error;
+mod explore;
 mod faults;
 mod http;
 mod lines;

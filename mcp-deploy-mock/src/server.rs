@@ -16,6 +16,8 @@ use rmcp::transport::io::stdio_pipes;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 
+use crate::explore;
+
 /// How many tools one answer to `tools/list` holds.
 const PAGE: usize = 50;
 
@@ -35,17 +37,21 @@ pub struct ServerProfile {
     /// Whether a further tool, `environment`, answers all environment variables, secret ones too; it takes
     /// the place of a tool of this name. Default off.
     pub echo_environment: bool,
+    /// Whether further tools tell what its surroundings let it do: `read` and `write` files, `reach` an address,
+    /// `spawn` processes, `allocate` memory. For tests of real platforms; default off.
+    pub explores: bool,
 }
 
 impl fmt::Debug for ServerProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, version, tools, environment, echo_environment } = self;
+        let Self { name, version, tools, environment, echo_environment, explores } = self;
         f.debug_struct("ServerProfile")
             .field("name", name)
             .field("version", version)
             .field("tools", tools)
             .field("environment", &environment.keys())
             .field("echo_environment", echo_environment)
+            .field("explores", explores)
             .finish()
     }
 }
@@ -78,13 +84,19 @@ pub(crate) struct ProfileHandler {
 
 impl ProfileHandler {
     pub(crate) fn new(profile: ServerProfile) -> Self {
-        let ServerProfile { name, version, mut tools, environment, echo_environment } = profile;
+        let ServerProfile { name, version, mut tools, environment, echo_environment, explores } = profile;
         if echo_environment {
             tools.retain(|tool| tool.name != "environment");
         }
-        let mut tools: Vec<ServedTool> = tools.into_iter().map(ServedTool::echo).collect();
+        let mut tools: Vec<ServedTool> =
+            tools.into_iter().map(|tool| ServedTool::new(tool, Answer::Call)).collect();
         if echo_environment {
             tools.push(ServedTool::environment(&environment));
+        }
+        if explores {
+            tools.extend(
+                explore::tools().into_iter().map(|(tool, run)| ServedTool::new(tool, Answer::Run(run))),
+            );
         }
         let mut capabilities = ServerCapabilities::default();
         if !tools.is_empty() {
@@ -158,32 +170,28 @@ enum Answer {
     Call,
     /// This, whatever the arguments.
     Fixed(Value),
+    /// What comes of doing it.
+    Run(explore::Run),
 }
 
 impl ServedTool {
-    fn echo(tool: Tool) -> Self {
+    fn new(tool: Tool, answer: Answer) -> Self {
         let Tool { name, description, input_schema } = tool;
         Self {
             definition: rmcp::model::Tool::new_with_raw(name, description.map(Into::into), input_schema),
-            answer: Answer::Call,
+            answer,
             validator: OnceLock::new(),
         }
     }
 
     fn environment(environment: &BTreeMap<String, String>) -> Self {
-        let no_arguments: Map<String, Value> =
-            [("type".to_owned(), json!("object")), ("additionalProperties".to_owned(), json!(false))]
-                .into_iter()
-                .collect();
-        Self {
-            definition: rmcp::model::Tool::new(
-                "environment",
-                "Answers the environment variables of the server",
-                no_arguments,
-            ),
-            answer: Answer::Fixed(json!(environment)),
-            validator: OnceLock::new(),
-        }
+        let no_arguments = [("type", json!("object")), ("additionalProperties", json!(false))];
+        let tool = Tool {
+            name: "environment".to_owned(),
+            description: Some("Answers the environment variables of the server".to_owned()),
+            input_schema: no_arguments.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        };
+        Self::new(tool, Answer::Fixed(json!(environment)))
     }
 
     fn call(&self, arguments: Map<String, Value>) -> CallToolResult {
@@ -191,10 +199,15 @@ impl ServedTool {
         if let Err(problem) = self.check(&arguments) {
             return CallToolResult::error(vec![ContentBlock::text(problem)]);
         }
-        CallToolResult::structured(match &self.answer {
-            Answer::Call => json!({ "tool": self.definition.name, "arguments": arguments }),
-            Answer::Fixed(answer) => answer.clone(),
-        })
+        let answer = match &self.answer {
+            Answer::Call => Ok(json!({ "tool": self.definition.name, "arguments": arguments })),
+            Answer::Fixed(answer) => Ok(answer.clone()),
+            Answer::Run(run) => run(arguments.as_object().unwrap_or(&Map::new())),
+        };
+        match answer {
+            Ok(answer) => CallToolResult::structured(answer),
+            Err(refused) => CallToolResult::error(vec![ContentBlock::text(refused)]),
+        }
     }
 
     /// Checks arguments against the schema; the error lists everything that is wrong.

@@ -22,6 +22,7 @@ pub(crate) fn capabilities() -> Capabilities {
         transports: &[TransportKind::StreamableHttp],
         volumes: true,
         host_mounts: true,
+        host_port: true,
         restart_policies: &[RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never],
         network_none: true,
         network_rules: true,
@@ -31,6 +32,7 @@ pub(crate) fn capabilities() -> Capabilities {
         placement: true,
         revisions: 10,
         logs: Logs::Kept,
+        reasons: &[],
     }
 }
 

@@ -169,6 +169,7 @@ fn profile(tools: usize) -> ServerProfile {
         tools: (0..tools).map(tool).collect(),
         environment: BTreeMap::from([("TOKEN".to_owned(), "s3cr3t".to_owned())]),
         echo_environment: false,
+        explores: false,
     }
 }
 

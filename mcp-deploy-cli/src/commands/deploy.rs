@@ -61,6 +61,12 @@ struct OverrideOptions {
     /// Another image
     #[arg(long)]
     image: Option<String>,
+    /// When to pull the image: `always`, `missing` or `never`
+    #[arg(long, value_name = "POLICY")]
+    pull: Option<String>,
+    /// The port of the host, where the backend publishes at one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
     /// The number of instances
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     replicas: Option<u32>,
@@ -99,9 +105,9 @@ fn request(
     overrides: OverrideOptions,
 ) -> Result<Request, CoreError> {
     let ConfigurationOptions { config, set, env, env_file } = configuration;
-    let OverrideOptions { image, replicas, memory, cpus } = overrides;
-    let mut request =
-        Request { name, set, overrides: Overrides { image, replicas, memory, cpus }, ..Request::default() };
+    let OverrideOptions { image, pull: pull_policy, port: host_port, replicas, memory, cpus } = overrides;
+    let overrides = Overrides { image, pull_policy, host_port, replicas, memory, cpus };
+    let mut request = Request { name, set, overrides, ..Request::default() };
     if let Some(file) = config {
         request.file = read_configuration(&file)?;
     }

@@ -17,6 +17,10 @@ impl Show for Deployment {
             pairs.push(("MCP", summary(mcp)));
             pairs.push(("TOOLS", list(&mcp.tools)));
         }
+        if !self.relaxations.is_empty() {
+            let relaxed: Vec<&str> = self.relaxations.iter().map(|relaxation| relaxation.as_str()).collect();
+            pairs.push(("RELAXED", relaxed.join(", ")));
+        }
         if let Some(failure) = &self.failure {
             pairs.push(("FAILURE", failure.to_string()));
             pairs.extend(failure.hint.clone().map(|hint| ("HINT", hint)));

@@ -67,6 +67,7 @@ fn profile(spec: &DeploymentSpec) -> ServerProfile {
         tools: spec.tools.clone(),
         environment: spec.env.clone().into_iter().chain(secrets).collect(),
         echo_environment: true,
+        explores: false,
     }
 }
 

@@ -44,6 +44,7 @@ fn refused(capabilities: &Capabilities, good: &DeploymentSpec) -> Vec<(&'static 
         transports,
         volumes,
         host_mounts,
+        host_port,
         restart_policies,
         network_none,
         network_rules,
@@ -53,6 +54,7 @@ fn refused(capabilities: &Capabilities, good: &DeploymentSpec) -> Vec<(&'static 
         placement,
         revisions: _,
         logs: _,
+        reasons: _,
     } = capabilities;
     let mut refused = Vec::new();
     let mut without = |claimed: bool, part: &'static str, change: &dyn Fn(&mut DeploymentSpec)| {
@@ -83,6 +85,7 @@ fn refused(capabilities: &Capabilities, good: &DeploymentSpec) -> Vec<(&'static 
     without(*host_mounts, "host mount", &|spec| {
         spec.mounts = vec![Mount { host_path: "/srv".to_owned(), path: "/srv".to_owned(), read_only: true }];
     });
+    without(*host_port, "host port", &|spec| spec.host_port = Some(21999));
     without(*network_none, "no network", &|spec| spec.network = Network::None);
     without(*network_rules, "network rules", &|spec| spec.network = cidr.clone());
     without(*network_hosts, "network hosts", &|spec| spec.network = host.clone());

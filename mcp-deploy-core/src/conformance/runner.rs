@@ -10,8 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
 use super::{
-    Behaviour, CaseResult, Fixture, capabilities, deploying, failures, lifecycle, listing, logs, values,
-    watching,
+    Behaviour, CaseResult, Fixture, capabilities, deploying, failures, hardening, lifecycle, listing, logs,
+    values, watching,
 };
 use crate::{BoxError, DeleteOptions, Logs, Selector};
 
@@ -99,6 +99,7 @@ macro_rules! cases {
 
 const WELL: Needs = Needs::Template(Behaviour::Well);
 const ECHO: Needs = Needs::Template(Behaviour::EchoesEnvironment);
+const EXPLORES: Needs = Needs::Template(Behaviour::Explores);
 const CRASH: Needs = Needs::Template(Behaviour::Crashes(1));
 
 cases! {
@@ -116,6 +117,10 @@ cases! {
     values::a_removed_variable_is_gone [ECHO];
     values::values_arrive_byte_for_byte [ECHO];
     values::a_secret_is_shown_nowhere [ECHO, CRASH];
+    hardening::a_server_runs_without_privileges [EXPLORES];
+    hardening::a_server_writes_where_it_may_and_nowhere_else [EXPLORES];
+    hardening::a_relaxation_is_granted_and_told [EXPLORES];
+    hardening::a_server_that_needs_a_writable_root_gets_the_hint [Needs::Template(Behaviour::WritesToTheRoot)];
     listing::list_is_sorted_and_honours_selectors [WELL];
     listing::verbs_on_an_absent_name_are_not_found [];
     lifecycle::delete_removes_everything_but_named_volumes [WELL];

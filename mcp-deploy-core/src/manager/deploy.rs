@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{DEFAULT_WAIT, DeploymentManager, superseded, working};
 use crate::{
     DeployOptions, Deployment, DeploymentBackend, DeploymentBackendExt, DeploymentName, DeploymentSpec,
-    Error, LogOptions, Phase, Progress, Recovery, Result, Status,
+    Error, Failure, LogOptions, Phase, Progress, Recovery, Result, Status,
 };
 
 /// How many of the last log lines belong to a failure.
@@ -225,14 +225,23 @@ fn with_recovery(mut error: Error, became: Recovery) -> Error {
     error
 }
 
-/// A failure whose backend told no log lines gets the last ones there are.
 async fn with_log_tail(backend: &dyn DeploymentBackend, mut error: Error) -> Error {
-    if let Error::Failed { name, failure, .. } = &mut error
-        && failure.log_tail.is_empty()
-    {
-        let lines = backend.logs(name, LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() });
-        let lines = lines.filter_map(async |line| line.ok().map(|line| line.message)).collect::<Vec<_>>();
-        failure.log_tail = timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default();
+    if let Error::Failed { name, failure, .. } = &mut error {
+        **failure = with_last_lines(backend, name, (**failure).clone()).await;
     }
     error
+}
+
+/// A failure whose backend told no log lines gets the last ones there are.
+pub(super) async fn with_last_lines(
+    backend: &dyn DeploymentBackend,
+    name: &DeploymentName,
+    failure: Failure,
+) -> Failure {
+    if !failure.log_tail.is_empty() {
+        return failure;
+    }
+    let lines = backend.logs(name, LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() });
+    let lines = lines.filter_map(async |line| line.ok().map(|line| line.message)).collect::<Vec<_>>();
+    failure.log_tail(timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default())
 }

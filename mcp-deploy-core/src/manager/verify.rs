@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
+use super::deploy::with_last_lines;
 use super::{DeploymentManager, or_nearest, superseded, working};
 use crate::probe::{self, ProbeError, ToolAnswer};
 use crate::{
@@ -84,6 +85,9 @@ async fn asked(
     patience: Duration,
 ) -> Deployment {
     if !deployment.ready {
+        if let Some(failure) = deployment.failure.take() {
+            deployment.failure = Some(with_last_lines(backend, &deployment.name, failure).await);
+        }
         return deployment;
     }
     let answer = match backend.connect(&deployment.name).await {

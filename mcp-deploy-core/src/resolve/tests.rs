@@ -222,10 +222,13 @@ fn everything_that_is_wrong_comes_at_once() {
         .env("A B", "x")
         .env("PORT", "1");
     request.overrides.cpus = Some("-1".to_owned());
+    let request = request.pull_policy("sometimes").host_port(0);
     insta::assert_snapshot!(complaints(&template, request), @r#"
-    12 rules are broken:
+    14 rules are broken:
       `/name` contains `D` `.` where only `a-z`, `0-9` and `-` are allowed
       `/overrides/image` is wrong: `a b` is no image reference: it contains ` `
+      `/overrides/pull_policy` is `sometimes`; `always`, `missing` or `never`
+      `/overrides/host_port` is 0; a port from 1 to 65535
       `/overrides/memory` is wrong: `12XB` is no amount of memory: write it like `512Mi`, `1Gi` or `500M`
       `/overrides/cpus` is wrong: `-1` is no amount of CPU: it is negative
       `/overrides/replicas` is 5000; at most 1000

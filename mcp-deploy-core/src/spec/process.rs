@@ -1,9 +1,41 @@
-//! How a server's process is kept: restarted, hardened.
+//! How a server's image is had, and how its process is kept: restarted, hardened.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
+
+/// When an image is pulled: at a deploy that changes something, and at a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullPolicy {
+    /// Each time.
+    Always,
+    /// When the platform does not have it.
+    Missing,
+    /// Never: it has to be there.
+    Never,
+}
+
+impl PullPolicy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Always, Self::Missing, Self::Never];
+
+    /// The word, as it stands in templates.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Missing => "missing",
+            Self::Never => "never",
+        }
+    }
+}
+
+impl fmt::Display for PullPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// What happens when the server's process ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,6 +113,17 @@ pub enum Relaxation {
     ReadOnlyRoot,
     /// It has Linux capabilities.
     AddCapabilities,
+}
+
+impl Relaxation {
+    /// The word, as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunAsUser => "run_as_user",
+            Self::ReadOnlyRoot => "read_only_root",
+            Self::AddCapabilities => "add_capabilities",
+        }
+    }
 }
 
 /// Who the server runs as: a number, or `image`.

@@ -50,6 +50,7 @@ pub(super) fn template(
         documentation_url: fields.take("documentation_url"),
         source_url: fields.take("source_url"),
         written_image: image(&mut fields),
+        pull_policy: fields.take("pull_policy"),
         environment_variables: environment(&mut fields, transport.port),
         transport,
         command: words(&mut fields, "command"),

@@ -29,6 +29,9 @@ Options:
 Behaviours:
   well               Serves until SIGTERM or SIGINT
   echo-environment   As well, with a tool `environment` that answers all environment variables
+  explore            As well, with tools that tell what its surroundings let it do: `read`, `write`, `reach`,
+                     `spawn` and `allocate`
+  write:PATH         Serves when it has written this file, and ends where it cannot
   crash:CODE         Ends at once with this exit code
   never-listens      Lives, and does not listen
   slow:MS            Waits for so many milliseconds before it serves
@@ -93,10 +96,12 @@ enum Transport {
     Stdio,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Behaviour {
     Well,
     EchoEnvironment,
+    Explore,
+    Write(PathBuf),
     Crash(u8),
     NeverListens,
     Slow(Duration),
@@ -172,6 +177,8 @@ fn parse_behaviour(text: &str) -> Result<Behaviour, String> {
     Ok(match text.split_once(':').unwrap_or((text, "")) {
         ("well", "") => Behaviour::Well,
         ("echo-environment", "") => Behaviour::EchoEnvironment,
+        ("explore", "") => Behaviour::Explore,
+        ("write", path) if !path.is_empty() => Behaviour::Write(PathBuf::from(path)),
         ("crash", code) => Behaviour::Crash(code.parse().map_err(number_wanted)?),
         ("never-listens", "") => Behaviour::NeverListens,
         ("slow", millis) => Behaviour::Slow(Duration::from_millis(millis.parse().map_err(number_wanted)?)),
@@ -193,7 +200,7 @@ fn run(options: Options) -> Result<(), BoxError> {
 }
 
 async fn serve_until_told_to_stop(options: Options) -> Result<(), BoxError> {
-    let mut told_to_stop = pin!(told_to_stop(options.behaviour, options.log()));
+    let mut told_to_stop = pin!(told_to_stop(options.behaviour.clone(), options.log()));
     let server = tokio::select! {
         // First, so that signals are heeded before anybody can know that the server is up.
         biased;
@@ -211,9 +218,11 @@ async fn serve_until_told_to_stop(options: Options) -> Result<(), BoxError> {
 /// Brings up a server over HTTP, or serves stdio to its end.
 async fn serve(options: &Options) -> Result<Option<HttpServer>, BoxError> {
     let profile = options.profile()?;
-    match options.behaviour {
+    match &options.behaviour {
         Behaviour::NeverListens => std::future::pending().await,
-        Behaviour::Slow(delay) => tokio::time::sleep(delay).await,
+        Behaviour::Slow(delay) => tokio::time::sleep(*delay).await,
+        Behaviour::Write(path) => std::fs::write(path, "written\n")
+            .map_err(|error| format!("failed to write {}: {error}", path.display()))?,
         _ => {}
     }
     if options.transport == Transport::Stdio {
@@ -234,6 +243,7 @@ impl Options {
         let mut profile =
             self.template.as_deref().map_or_else(|| Ok(echo_profile()), profile_from_template)?;
         profile.echo_environment = self.behaviour == Behaviour::EchoEnvironment;
+        profile.explores = self.behaviour == Behaviour::Explore;
         profile.environment.clone_from(&self.environment);
         Ok(profile)
     }
@@ -315,6 +325,7 @@ fn echo_profile() -> ServerProfile {
         }],
         environment: BTreeMap::new(),
         echo_environment: false,
+        explores: false,
     }
 }
 
@@ -326,5 +337,6 @@ fn profile_from_template(path: &Path) -> Result<ServerProfile, BoxError> {
         tools: template.tools,
         environment: BTreeMap::new(),
         echo_environment: false,
+        explores: false,
     })
 }

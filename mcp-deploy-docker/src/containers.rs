@@ -1,0 +1,233 @@
+//! The steps on single containers, and what each answer of the daemon means.
+
+use std::time::Duration;
+
+use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    StopContainerOptionsBuilder,
+};
+use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, Failure, RestartPolicy, Result};
+use tokio::time::sleep;
+
+use crate::backend::DockerBackend;
+use crate::container::{self, STOP_SECONDS};
+use crate::error::{is_conflict, is_not_found, is_port_taken, refusal, sorted, sorted_of};
+use crate::labels::{self, Ours, Placed};
+use crate::names::{BACKEND, Role};
+use crate::pull::Image;
+use crate::{status, volumes};
+
+/// How often, and after which pause, a container is renamed that ends at that very moment.
+const RENAME_TRIES: u32 = 40;
+const RENAME_PAUSE: Duration = Duration::from_millis(50);
+
+/// A container of ours, as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) id: String,
+    pub(crate) ours: Ours,
+    /// All that the daemon tells of it, which is a lot to move about.
+    pub(crate) container: Box<ContainerInspectResponse>,
+}
+
+impl Found {
+    /// Whether it runs, or is about to run again.
+    pub(crate) fn is_up(&self) -> bool {
+        let state = self.container.state.as_ref();
+        state.is_some_and(|state| state.running == Some(true) || state.restarting == Some(true))
+    }
+
+    /// Whether it is to run, was stopped, and nobody has asked for that: a replacement was interrupted.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        let host_config = self.container.host_config.as_ref();
+        let policy = host_config.and_then(|config| config.restart_policy.as_ref()?.name);
+        let is_to_run = policy == container::restart_policy(self.ours.spec.restart).name;
+        is_to_run && self.ours.spec.replicas > 0 && !self.is_up()
+    }
+
+    /// Whether it was started at some time.
+    pub(crate) fn was_started(&self) -> bool {
+        use bollard::models::ContainerStateStatusEnum::CREATED;
+        self.container.state.as_ref().is_some_and(|state| state.status != Some(CREATED))
+    }
+}
+
+/// What became of a new container.
+#[derive(Debug)]
+pub(crate) enum Created {
+    /// It is there, under this id.
+    As(String),
+    /// Something has its name.
+    NameTaken,
+}
+
+/// What became of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// It started, or its report says why not.
+    AsWanted,
+    /// The daemon says that the port on the host is taken.
+    PortTaken,
+}
+
+impl DockerBackend {
+    /// The container of a deployment in a role; something of its name that is not ours is a conflict.
+    pub(crate) async fn find(&self, name: &DeploymentName, role: Role) -> Result<Option<Found>> {
+        let container_name = role.container(name);
+        let container = match self.docker().await?.inspect_container(&container_name, None).await {
+            Ok(container) => container,
+            Err(error) if is_not_found(&error) => return Ok(None),
+            Err(error) => return Err(sorted("look at the container", error)),
+        };
+        let ours = Ours::of(&container).filter(|ours| ours.spec.name == *name);
+        let Some(ours) = ours else {
+            let reason = "a container of this name is there that mcp-deploy did not make".to_owned();
+            return Err(Error::Conflict { name: container_name, backend: BACKEND, reason });
+        };
+        Ok(Some(Found {
+            id: container.id.clone().unwrap_or(container_name),
+            ours,
+            container: Box::new(container),
+        }))
+    }
+
+    /// Makes the container of a spec, and gives it its volumes; it is not started.
+    pub(crate) async fn create(
+        &self,
+        spec: &DeploymentSpec,
+        placed: Placed,
+        image: &Image,
+        role: Role,
+    ) -> Result<Created> {
+        let docker = self.docker().await?;
+        let network = self.ensure_network().await?;
+        let body = container::container(spec, placed, &network, &image.volumes)
+            .map_err(|error| Error::backend(BACKEND, "write the container's labels", error))?;
+        let name = role.container(&spec.name);
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let id = match docker.create_container(Some(options), body).await {
+            Ok(created) => created.id,
+            Err(error) if is_conflict(&error) => return Ok(Created::NameTaken),
+            Err(error) => {
+                let Some((400 | 404 | 500, words)) = refusal(&error) else {
+                    return Err(sorted("create the container", error));
+                };
+                let failure = Box::new(Failure::new(status::reason_of_start(words), words));
+                return Err(Error::Failed { name: spec.name.clone(), failure, recovery: None });
+            }
+        };
+        let given = volumes::give_to_user(docker, spec).await;
+        self.discard(&spec.name, Role::Volumes).await?;
+        given.map(|()| Created::As(id))
+    }
+
+    /// Starts a container. What the platform refuses to run is told by its report, not by this call.
+    pub(crate) async fn start(&self, spec: &DeploymentSpec, id: &str) -> Result<Started> {
+        let docker = self.docker().await?;
+        let mut started = docker.start_container(id, None).await;
+        if let Err(error) = &started
+            && refusal(error).is_some_and(|(_, words)| words.contains("is ambiguous"))
+        {
+            // Another process has made the network as well: one of the two goes.
+            self.ensure_network().await?;
+            started = docker.start_container(id, None).await;
+        }
+        let Err(error) = started else { return Ok(Started::AsWanted) };
+        match refusal(&error) {
+            // It runs already.
+            Some((304, _)) => Ok(Started::AsWanted),
+            Some((_, words)) if is_port_taken(words) => Ok(Started::PortTaken),
+            Some((400 | 500, words)) => {
+                tracing::warn!(deployment = %spec.name, words, "the container does not start");
+                Ok(Started::AsWanted)
+            }
+            _ => Err(sorted_of(&spec.name, "start the container", error)),
+        }
+    }
+
+    /// Stops a container: SIGTERM, and SIGKILL when it has not ended in time.
+    pub(crate) async fn stop(&self, id: &str) -> Result<()> {
+        let options = StopContainerOptionsBuilder::new().t(STOP_SECONDS).build();
+        match self.docker().await?.stop_container(id, Some(options)).await {
+            Ok(()) => Ok(()),
+            // It is stopped already, or gone.
+            Err(error) if refusal(&error).is_some_and(|(status, _)| matches!(status, 304 | 404)) => Ok(()),
+            Err(error) => Err(sorted("stop the container", error)),
+        }
+    }
+
+    /// Removes the container of a deployment in a role, with its anonymous volumes, running or not; whether
+    /// there was one. What is not ours stays.
+    pub(crate) async fn discard(&self, name: &DeploymentName, role: Role) -> Result<bool> {
+        let container_name = role.container(name);
+        let docker = self.docker().await?;
+        let container = match docker.inspect_container(&container_name, None).await {
+            Ok(container) => container,
+            Err(error) if is_not_found(&error) => return Ok(false),
+            Err(error) => return Err(sorted("look at the container", error)),
+        };
+        let found = container.config.and_then(|config| config.labels).as_ref().and_then(labels::deployment);
+        match container.id {
+            Some(id) if found.as_ref() == Some(name) => self.remove(&id).await.map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Removes a container, with its anonymous volumes; one that is not there is fine.
+    pub(crate) async fn remove(&self, id: &str) -> Result<()> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match self.docker().await?.remove_container(id, Some(options)).await {
+            Ok(()) => Ok(()),
+            // Somebody else has removed it, or does so just now.
+            Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(()),
+            Err(error) => Err(sorted("remove the container", error)),
+        }
+    }
+
+    /// Gives a container another role; whether the name of that role was free.
+    pub(crate) async fn rename(&self, id: &str, name: &DeploymentName, role: Role) -> Result<bool> {
+        let docker = self.docker().await?;
+        let container_name = role.container(name);
+        let mut tries = 0;
+        loop {
+            let options = RenameContainerOptionsBuilder::new().name(&container_name).build();
+            let Err(error) = docker.rename_container(id, options).await else { return Ok(true) };
+            match refusal(&error) {
+                Some((409, _)) => return Ok(false),
+                // It has ended just now, and its network is being taken down.
+                Some((404, words)) if words.starts_with("sandbox ") && tries < RENAME_TRIES => {
+                    tries += 1;
+                    sleep(RENAME_PAUSE).await;
+                }
+                _ => return Err(sorted_of(name, "rename the container", error)),
+            }
+        }
+    }
+
+    /// Lets the daemon restart a container as a spec says.
+    pub(crate) async fn keep_up(&self, id: &str, spec: &DeploymentSpec) -> Result<()> {
+        self.set_policy(id, &spec.name, container::restart_policy(spec.restart)).await
+    }
+
+    /// Marks a container as stopped on purpose: the daemon does not start it, whatever the spec says.
+    pub(crate) async fn keep_down(&self, id: &str, spec: &DeploymentSpec) -> Result<()> {
+        self.set_policy(id, &spec.name, container::stopped_policy(spec.restart)).await
+    }
+
+    /// The daemon does not start it again, whatever the spec says, and also when the daemon itself starts again.
+    pub(crate) async fn never_restart(&self, id: &str, spec: &DeploymentSpec) -> Result<()> {
+        self.set_policy(id, &spec.name, container::restart_policy(RestartPolicy::Never)).await
+    }
+
+    async fn set_policy(
+        &self,
+        id: &str,
+        name: &DeploymentName,
+        policy: bollard::models::RestartPolicy,
+    ) -> Result<()> {
+        let body = ContainerUpdateBody { restart_policy: Some(policy), ..ContainerUpdateBody::default() };
+        let updated = self.docker().await?.update_container(id, body).await;
+        updated.map_err(|error| sorted_of(name, "set the restart policy", error))
+    }
+}

@@ -1,0 +1,80 @@
+//! The containers that run deployments, and the reports on them.
+
+use std::collections::BTreeMap;
+
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use mcp_deploy_core::{Deployment, DeploymentName, Result, Selector};
+
+use crate::backend::DockerBackend;
+use crate::daemon::Daemon;
+use crate::error::{is_not_found, sorted};
+use crate::labels::{self, Ours};
+use crate::names::Role;
+use crate::status;
+
+/// How exactly to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// What runs is reported as it is listed, in one call; when it started and how often it was restarted is
+    /// then not known.
+    Quick,
+    /// Every container is inspected.
+    Exact,
+}
+
+impl DockerBackend {
+    /// The reports on the selected deployments, sorted by name.
+    pub(crate) async fn look(&self, selector: &Selector, look: Look) -> Result<Vec<Deployment>> {
+        let daemon = self.daemon().await?;
+        let containers = ours(daemon, selector).await?;
+        let running = containers.into_iter().filter_map(|((name, role), container)| match role {
+            Role::Current | Role::Next => Some((name, container)),
+            Role::Previous | Role::Volumes => None,
+        });
+        // In the order of the map the current container comes first; where there is none just now, the next one
+        // is about to have the name.
+        let mut chosen: BTreeMap<DeploymentName, ContainerSummary> = BTreeMap::new();
+        for (name, container) in running {
+            chosen.entry(name).or_insert(container);
+        }
+        let reports = chosen.values().map(|container| report(daemon, container, look));
+        let reports = join_all(reports).await.into_iter().filter_map(Result::transpose);
+        reports.collect()
+    }
+}
+
+/// All containers of ours that are selected, by deployment and role.
+pub(crate) async fn ours(
+    daemon: &Daemon,
+    selector: &Selector,
+) -> Result<BTreeMap<(DeploymentName, Role), ContainerSummary>> {
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&labels::filter(selector)).build();
+    let containers = daemon.docker.list_containers(Some(options)).await;
+    let containers = containers.map_err(|error| sorted("list containers", error))?;
+    let with_role = |container: ContainerSummary| {
+        let name = container.labels.as_ref().and_then(labels::deployment)?;
+        let role = container.names.iter().flatten().find_map(|found| Role::of(found, &name))?;
+        Some(((name, role), container))
+    };
+    Ok(containers.into_iter().filter_map(with_role).collect())
+}
+
+/// The report on a listed container; `None` where it is gone since.
+async fn report(daemon: &Daemon, container: &ContainerSummary, look: Look) -> Result<Option<Deployment>> {
+    let quick = || status::listed(&Ours::read(container.labels.as_ref()?, None)?, container, &daemon.place);
+    if let Some(report) = (look == Look::Quick).then(quick).flatten() {
+        return Ok(Some(report));
+    }
+    let id = container.id.as_deref().unwrap_or_default();
+    match daemon.docker.inspect_container(id, None).await {
+        Ok(container) => {
+            let ours = Ours::of(&container);
+            Ok(ours.map(|ours| status::report(&ours, &container, &daemon.place, Timestamp::now())))
+        }
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(sorted("look at the container", error)),
+    }
+}

@@ -1,0 +1,136 @@
+//! What only a real daemon shows: interrupted updates, ports, limits, registries, restarts. Without a daemon, or
+//! without the programs that a case needs, it is ignored.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
+#[path = "../fixture/mod.rs"]
+mod fixture;
+
+mod behind_our_back;
+mod limits;
+mod own_daemon;
+mod ports;
+mod registry;
+mod site;
+mod updates;
+mod volumes;
+
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use libtest_mimic::{Arguments, Trial};
+use mcp_deploy_core::conformance::Fixture;
+use mcp_deploy_core::{DeleteOptions, DeploymentBackend, Selector};
+use tokio::runtime::Runtime;
+
+use crate::fixture::Daemon;
+
+struct Case {
+    name: &'static str,
+    /// The programs that it runs.
+    programs: &'static [&'static str],
+    run: for<'a> fn(&'a Daemon) -> LocalBoxFuture<'a, ()>,
+}
+
+macro_rules! cases {
+    ($($file:ident :: $name:ident [$($program:literal),*];)+) => {
+        const CASES: &[Case] = &[$(Case {
+            name: stringify!($name),
+            programs: &[$($program),*],
+            run: |daemon| Box::pin($file::$name(daemon)),
+        },)+];
+    };
+}
+
+cases! {
+    updates::the_revision_before_comes_back_as_the_container_that_it_was [];
+    updates::a_strangers_container_named_previous_is_a_conflict_and_stays [];
+    updates::what_an_interrupted_update_left_is_found_by_every_verb [];
+    updates::what_an_interrupted_update_left_is_mended_by_deploy [];
+    updates::what_an_interrupted_update_left_is_removed_by_delete [];
+    updates::what_an_interrupted_update_left_is_collected [];
+    updates::an_update_that_is_dropped_is_ended_by_the_next_one [];
+    updates::twenty_processes_that_deploy_one_spec_agree [];
+    updates::processes_that_deploy_different_specs_leave_one_whole [];
+    updates::fifty_races_of_deploy_and_delete_leave_nothing [];
+    ports::a_fixed_port_is_where_the_server_is [];
+    ports::a_fixed_port_that_is_taken_is_a_conflict_that_names_the_holder [];
+    ports::an_update_to_a_port_that_is_taken_leaves_what_runs [];
+    ports::a_stopped_deployment_keeps_its_port [];
+    ports::a_full_range_says_so [];
+    ports::nothing_listens_on_another_interface [];
+    limits::a_fork_bomb_meets_the_limit_of_processes [];
+    limits::a_server_that_uses_too_much_memory_is_out_of_memory [];
+    limits::two_servers_do_not_reach_each_other [];
+    behind_our_back::a_container_that_is_killed_shows_at_once [];
+    behind_our_back::a_container_that_is_removed_is_gone [];
+    behind_our_back::a_paused_container_says_how_to_go_on [];
+    behind_our_back::an_image_that_calls_itself_unhealthy_is_degraded [];
+    volumes::a_volume_of_somebody_else_is_a_conflict [];
+    volumes::a_volume_outlives_its_deployment_and_an_update [];
+    volumes::what_an_image_declares_as_a_volume_is_collected_when_its_container_is_gone [];
+    volumes::a_host_path_has_to_exist_and_read_only_is_respected [];
+    registry::an_image_is_pulled_with_its_progress_told ["docker-registry"];
+    registry::every_failure_of_a_pull_has_its_reason ["docker-registry"];
+    registry::a_login_of_the_users_configuration_opens_a_registry ["docker-registry"];
+    registry::a_pull_policy_is_followed ["docker-registry"];
+    own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon ["dockerd", "unshare", "ip"];
+    own_daemon::the_network_goes_with_the_last_deployment ["dockerd", "unshare", "ip"];
+    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates ["dockerd", "openssl"];
+    own_daemon::a_daemon_is_found_by_the_current_context [];
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One after another: some wait for what others must not touch.
+    arguments.test_threads = Some(1);
+    let runtime = Arc::new(Runtime::new().unwrap());
+    let daemon = runtime.block_on(Daemon::open()).map(Arc::new).map_err(|error| error.to_string());
+    let trials = CASES.iter().map(|case| trial(case, daemon.as_ref(), &runtime)).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Ok(daemon) = &daemon {
+        runtime.block_on(clean(daemon));
+    }
+    conclusion.exit_code()
+}
+
+fn trial(case: &'static Case, daemon: Result<&Arc<Daemon>, &String>, runtime: &Arc<Runtime>) -> Trial {
+    let ignored =
+        |reason: &str| Trial::test(case.name, || Ok(())).with_ignored_flag(true).with_kind(reason.to_owned());
+    let daemon = match daemon {
+        Ok(daemon) => Arc::clone(daemon),
+        Err(reason) => return ignored(reason),
+    };
+    let missing = case.programs.iter().find(|program| !is_there(program));
+    if let Some(program) = missing {
+        return ignored(&format!("no {program}"));
+    }
+    if case.programs.contains(&"dockerd") && !is_root() {
+        return ignored("only root starts a daemon");
+    }
+    let runtime = Arc::clone(runtime);
+    Trial::test(case.name, move || {
+        runtime.block_on((case.run)(&daemon));
+        Ok(())
+    })
+}
+
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout == b"0\n")
+}
+
+/// Removes what failed cases left.
+async fn clean(daemon: &Daemon) {
+    for deployment in daemon.backend.list(&Selector::default()).await.unwrap_or_default() {
+        if deployment.name.as_str().starts_with("t-") {
+            let _ = daemon.backend.delete(&deployment.name, DeleteOptions { volumes: true }).await;
+            let _ = daemon.remove_volumes(&deployment.name).await;
+        }
+    }
+}
