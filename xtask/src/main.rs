@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a command line program")]
 
 mod bench;
+mod images;
 mod invariants;
 mod lint;
 mod measure;
@@ -36,6 +37,8 @@ enum Command {
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
+    /// Build the image of the template `demo` for the local Docker daemon, without a registry
+    Images,
     /// Measure speed and memory on this machine and print a Markdown table
     Bench,
     /// Run a program once and print its wall time and peak memory
@@ -62,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Lint { only } => lint::run(&sh, &only),
         Command::Test { arguments } => test::run(&sh, &arguments),
+        Command::Images => images::run(&sh),
         Command::Bench => bench::run(&sh),
         Command::Measure { command_line } => measure::run(&command_line),
     }
