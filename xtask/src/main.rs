@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a command line program")]
 
 mod bench;
+mod e2e;
 mod images;
 mod invariants;
 mod lint;
@@ -37,6 +38,11 @@ enum Command {
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
+    /// Try a platform with a server that others have written
+    E2e {
+        /// Which platform
+        platform: e2e::Platform,
+    },
     /// Build the image of the template `demo` for the local Docker daemon, without a registry
     Images,
     /// Measure speed and memory on this machine and print a Markdown table
@@ -65,6 +71,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Lint { only } => lint::run(&sh, &only),
         Command::Test { arguments } => test::run(&sh, &arguments),
+        Command::E2e { platform } => e2e::run(&sh, platform),
         Command::Images => images::run(&sh),
         Command::Bench => bench::run(&sh),
         Command::Measure { command_line } => measure::run(&command_line),

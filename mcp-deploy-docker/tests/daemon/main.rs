@@ -7,9 +7,11 @@
 mod fixture;
 
 mod behind_our_back;
+mod command_line;
 mod limits;
 mod own_daemon;
 mod ports;
+mod real_peer;
 mod registry;
 mod site;
 mod updates;
@@ -26,18 +28,51 @@ use tokio::runtime::Runtime;
 
 use crate::fixture::Daemon;
 
+use Needs::{Binary, Program, Root, Variable};
+
+/// What a case cannot run without.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// A program on the `PATH`.
+    Program(&'static str),
+    /// A program of this workspace.
+    Binary(&'static str),
+    /// A variable of the environment, and who sets it.
+    Variable(&'static str, &'static str),
+    /// The rights of root.
+    Root,
+}
+
+impl Needs {
+    /// What is missing.
+    fn missing(self) -> Option<String> {
+        let is_there = match self {
+            Program(program) => is_there(program),
+            Binary(program) => fixture::binaries().is_ok_and(|binaries| binaries.join(program).is_file()),
+            Variable(name, _) => std::env::var_os(name).is_some(),
+            Root => is_root(),
+        };
+        (!is_there).then(|| match self {
+            Program(program) => format!("no {program}"),
+            Binary(program) => format!("{program} is not built"),
+            Variable(name, setter) => format!("{name} is not set, `{setter}` sets it"),
+            Root => "only for root".to_owned(),
+        })
+    }
+}
+
 struct Case {
     name: &'static str,
-    /// The programs that it runs.
-    programs: &'static [&'static str],
+    /// What it cannot run without, beside a daemon.
+    needs: &'static [Needs],
     run: for<'a> fn(&'a Daemon) -> LocalBoxFuture<'a, ()>,
 }
 
 macro_rules! cases {
-    ($($file:ident :: $name:ident [$($program:literal),*];)+) => {
+    ($($file:ident :: $name:ident [$($needs:expr),*];)+) => {
         const CASES: &[Case] = &[$(Case {
             name: stringify!($name),
-            programs: &[$($program),*],
+            needs: &[$($needs),*],
             run: |daemon| Box::pin($file::$name(daemon)),
         },)+];
     };
@@ -71,13 +106,20 @@ cases! {
     volumes::a_volume_outlives_its_deployment_and_an_update [];
     volumes::what_an_image_declares_as_a_volume_is_collected_when_its_container_is_gone [];
     volumes::a_host_path_has_to_exist_and_read_only_is_respected [];
-    registry::an_image_is_pulled_with_its_progress_told ["docker-registry"];
-    registry::every_failure_of_a_pull_has_its_reason ["docker-registry"];
-    registry::a_login_of_the_users_configuration_opens_a_registry ["docker-registry"];
-    registry::a_pull_policy_is_followed ["docker-registry"];
-    own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon ["dockerd", "unshare", "ip"];
-    own_daemon::the_network_goes_with_the_last_deployment ["dockerd", "unshare", "ip"];
-    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates ["dockerd", "openssl"];
+    registry::an_image_is_pulled_with_its_progress_told [Program("docker-registry")];
+    registry::every_failure_of_a_pull_has_its_reason [Program("docker-registry")];
+    registry::a_login_of_the_users_configuration_opens_a_registry [Program("docker-registry")];
+    registry::a_pull_policy_is_followed [Program("docker-registry")];
+    command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
+    command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
+    real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [
+        Program("node"),
+        Program("ldd"),
+        Variable(real_peer::PACKAGES, "cargo xtask e2e docker")
+    ];
+    own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon [Root, Program("dockerd"), Program("unshare"), Program("ip")];
+    own_daemon::the_network_goes_with_the_last_deployment [Root, Program("dockerd"), Program("unshare"), Program("ip")];
+    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Root, Program("dockerd"), Program("openssl")];
     own_daemon::a_daemon_is_found_by_the_current_context [];
 }
 
@@ -102,12 +144,9 @@ fn trial(case: &'static Case, daemon: Result<&Arc<Daemon>, &String>, runtime: &A
         Ok(daemon) => Arc::clone(daemon),
         Err(reason) => return ignored(reason),
     };
-    let missing = case.programs.iter().find(|program| !is_there(program));
-    if let Some(program) = missing {
-        return ignored(&format!("no {program}"));
-    }
-    if case.programs.contains(&"dockerd") && !is_root() {
-        return ignored("only root starts a daemon");
+    let missing: Vec<String> = case.needs.iter().filter_map(|needs| needs.missing()).collect();
+    if !missing.is_empty() {
+        return ignored(&missing.join(", "));
     }
     let runtime = Arc::clone(runtime);
     Trial::test(case.name, move || {
