@@ -18,8 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use tracing::Level;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -42,13 +41,15 @@ fn main() -> ExitCode {
 
 /// Logs what `RUST_LOG` asks for; nothing by default, for errors are told anyway.
 fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
+    let wanted: Targets =
+        env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok()).unwrap_or_default();
     let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(io::stderr);
     let discreet = filter_fn(|metadata| is_discreet(metadata.target(), *metadata.level()));
+    let log = tracing_subscriber::registry().with(wanted).with(discreet);
     match format {
-        LogFormat::Text => log.finish().with(discreet).init(),
-        LogFormat::Json => log.json().finish().with(discreet).init(),
+        LogFormat::Text => log.with(lines).init(),
+        LogFormat::Json => log.with(lines.json()).init(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The verbs, once, for every adapter: the library, the HTTP API and the command line.
 
 mod deploy;
+mod evidence;
 #[cfg(feature = "probe")]
 mod verify;
 

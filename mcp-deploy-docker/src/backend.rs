@@ -1,105 +1,25 @@
 //! The backend: the verbs of the trait.
 
-use std::fmt;
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use bollard::Docker;
 use jiff::Timestamp;
 use mcp_deploy_core::{
     BackendHealth, Capabilities, Connection, DeleteOptions, DeployOptions, Deployment, DeploymentBackend,
-    DeploymentName, DeploymentSpec, DockerSettings, Error, EventStream, LogOptions, LogStream, Logs, Part,
-    RestartPolicy, Result, Revision, Selector, Settings,
+    DeploymentName, DeploymentSpec, Error, EventStream, LogOptions, LogStream, Logs, Part, RestartPolicy,
+    Result, Revision, Selector,
 };
-use tokio::sync::{Mutex, OnceCell};
 
-use crate::client_config::ClientConfig;
 use crate::containers::{Created, Found};
 use crate::daemon::Daemon;
 use crate::deploy::Keep;
 use crate::error::{absent, sorted};
+use crate::handle::DockerBackend;
 use crate::labels::Placed;
 use crate::list::Look;
 use crate::names::{BACKEND, Role};
-use crate::turn::{Turn, Turns};
-use crate::{logs, network, status, volumes, watch};
-
-/// A backend of one Docker daemon; a cheap handle.
-#[derive(Clone)]
-pub struct DockerBackend(Arc<Inner>);
-
-struct Inner {
-    settings: DockerSettings,
-    /// Found at the first use: a machine without a daemon can have the backend.
-    daemon: OnceCell<Daemon>,
-    turns: Turns,
-    /// Held while the network is looked for and made.
-    network: Mutex<()>,
-}
-
-impl fmt::Debug for DockerBackend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DockerBackend").field("settings", &self.0.settings).finish_non_exhaustive()
-    }
-}
+use crate::turn::Turn;
+use crate::{logs, status, volumes, watch};
 
 impl DockerBackend {
-    /// The daemon that the settings name, or the one that listens at a usual address. Nothing is reached yet.
-    pub fn new(settings: DockerSettings) -> Self {
-        Self(Arc::new(Inner {
-            settings,
-            daemon: OnceCell::new(),
-            turns: Turns::default(),
-            network: Mutex::default(),
-        }))
-    }
-
-    /// The same, of a program's settings.
-    pub fn from_settings(settings: &Settings) -> Self {
-        Self::new(settings.docker.clone())
-    }
-
-    pub(crate) fn settings(&self) -> &DockerSettings {
-        &self.0.settings
-    }
-
-    pub(crate) fn client_config(&self) -> Result<ClientConfig> {
-        ClientConfig::read(&self.0.settings)
-    }
-
-    pub(crate) async fn daemon(&self) -> Result<&Daemon> {
-        self.0.daemon.get_or_try_init(|| Box::pin(Daemon::find(&self.0.settings))).await
-    }
-
-    pub(crate) async fn docker(&self) -> Result<&Docker> {
-        Ok(&self.daemon().await?.docker)
-    }
-
-    /// The turn of a verb on a name.
-    pub(crate) async fn turn(&self, name: &DeploymentName) -> Turn {
-        self.0.turns.take(name).await
-    }
-
-    /// The id of the network, which is made when it is missing.
-    pub(crate) async fn ensure_network(&self) -> Result<String> {
-        let docker = self.docker().await?;
-        let _lock = self.0.network.lock().await;
-        network::ensure_network(docker).await
-    }
-
-    /// The container that runs a deployment, or is about to.
-    pub(crate) async fn running(&self, name: &DeploymentName) -> Result<Found> {
-        for role in [Role::Current, Role::Next, Role::Current] {
-            match self.find(name, role).await {
-                Ok(Some(found)) => return Ok(found),
-                // What is not ours is not there for us.
-                Ok(None) | Err(Error::Conflict { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(absent(name))
-    }
-
     /// The current container of a name, once nobody is about to replace it.
     async fn ours(&self, name: &DeploymentName, turn: &mut Turn) -> Result<Found> {
         match self.settled(name, turn).await {

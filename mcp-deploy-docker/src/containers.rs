@@ -10,9 +10,9 @@ use bollard::query_parameters::{
 use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, Failure, RestartPolicy, Result};
 use tokio::time::sleep;
 
-use crate::backend::DockerBackend;
 use crate::container::{self, STOP_SECONDS};
-use crate::error::{is_conflict, is_not_found, is_port_taken, refusal, sorted, sorted_of};
+use crate::error::{absent, is_conflict, is_not_found, is_port_taken, refusal, sorted, sorted_of};
+use crate::handle::DockerBackend;
 use crate::labels::{self, Ours, Placed};
 use crate::names::{BACKEND, Role};
 use crate::pull::Image;
@@ -92,6 +92,19 @@ impl DockerBackend {
         }))
     }
 
+    /// The container that runs a deployment, or is about to.
+    pub(crate) async fn running(&self, name: &DeploymentName) -> Result<Found> {
+        for role in [Role::Current, Role::Next, Role::Current] {
+            match self.find(name, role).await {
+                Ok(Some(found)) => return Ok(found),
+                // What is not ours is not there for us.
+                Ok(None) | Err(Error::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(absent(name))
+    }
+
     /// Makes the container of a spec, and gives it its volumes; it is not started.
     pub(crate) async fn create(
         &self,
@@ -117,9 +130,17 @@ impl DockerBackend {
                 return Err(Error::Failed { name: spec.name.clone(), failure, recovery: None });
             }
         };
-        let given = volumes::give_to_user(docker, spec).await;
+        self.give_volumes(spec).await?;
+        Ok(Created::As(id))
+    }
+
+    /// Gives the volumes of a spec to its user, where that is needed, and leaves nothing of it behind.
+    async fn give_volumes(&self, spec: &DeploymentSpec) -> Result<()> {
+        let Some(user) = volumes::owner(spec) else { return Ok(()) };
         self.discard(&spec.name, Role::Volumes).await?;
-        given.map(|()| Created::As(id))
+        let given = volumes::give(self.docker().await?, spec, user).await;
+        self.discard(&spec.name, Role::Volumes).await?;
+        given
     }
 
     /// Starts a container. What the platform refuses to run is told by its report, not by this call.

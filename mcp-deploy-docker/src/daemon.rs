@@ -9,6 +9,7 @@ use mcp_deploy_core::{DockerSettings, Error, Result};
 use tokio::time::timeout;
 
 use crate::client_config::{ClientConfig, Context};
+use crate::error::refusal;
 use crate::names::BACKEND;
 
 /// How long a daemon may take for the first answer.
@@ -75,12 +76,11 @@ impl Daemon {
             return Err(away("there is no such socket".to_owned()));
         }
         let docker = open(address, certificates.as_deref()).map_err(|error| away(error.to_string()))?;
-        let docker = match timeout(FIRST_ANSWER, docker.negotiate_version()).await {
-            Ok(Ok(docker)) => docker,
+        let version = match timeout(FIRST_ANSWER, agreed_version(&docker)).await {
+            Ok(Ok(version)) => version,
             Ok(Err(error)) => return Err(away(mcp_deploy_core::one_line(&error))),
             Err(_) => return Err(away(format!("no answer within {} s", FIRST_ANSWER.as_secs()))),
         };
-        let version = docker.client_version();
         if version < OLDEST {
             return Err(Error::Unsupported {
                 backend: BACKEND,
@@ -90,11 +90,7 @@ impl Daemon {
                 ),
             });
         }
-        Ok(Self {
-            docker: docker.with_request_modifier(move |request| versioned(request, &version)),
-            address: address.clone(),
-            place: Place::of(address),
-        })
+        Ok(Self { docker: in_version(docker, version), address: address.clone(), place: Place::of(address) })
     }
 }
 
@@ -196,16 +192,40 @@ fn open(address: &str, certificates: Option<&Path>) -> Result<Docker, bollard::e
     }
 }
 
-/// The request in the version that was agreed on: without one a daemon takes its newest.
-fn versioned(mut request: BollardRequest, version: &ClientVersion) -> BollardRequest {
-    let mut parts = request.uri().clone().into_parts();
-    if let Some(path) = &parts.path_and_query {
-        parts.path_and_query = format!("/v{version}{path}").parse().ok();
+/// The newest version of the Engine API that both speak. A daemon that does not speak ours says which is its
+/// newest; to ask for it in so many words would take it some milliseconds, in which it asks its own parts.
+async fn agreed_version(docker: &Docker) -> Result<ClientVersion, bollard::errors::Error> {
+    let Err(error) = in_version(docker.clone(), *API_DEFAULT_VERSION).ping().await else {
+        return Ok(*API_DEFAULT_VERSION);
+    };
+    match refusal(&error) {
+        Some((_, words)) => match newest(words) {
+            Some(version) => Ok(version),
+            None => Ok(docker.clone().negotiate_version().await?.client_version()),
+        },
+        None => Err(error),
     }
-    if let Ok(uri) = http::Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    request
+}
+
+/// `1.41` of `client version 1.53 is too new. Maximum supported API version is 1.41`.
+fn newest(words: &str) -> Option<ClientVersion> {
+    let (_, version) = words.trim_end_matches('.').rsplit_once("API version is ")?;
+    let (major, minor) = version.trim().split_once('.')?;
+    Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
+}
+
+/// Requests in a version: without one a daemon takes its newest.
+fn in_version(docker: Docker, version: ClientVersion) -> Docker {
+    docker.with_request_modifier(move |mut request: BollardRequest| {
+        let mut parts = request.uri().clone().into_parts();
+        if let Some(path) = &parts.path_and_query {
+            parts.path_and_query = format!("/v{version}{path}").parse().ok();
+        }
+        if let Ok(uri) = http::Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        request
+    })
 }
 
 /// What stands behind an error, which says of itself only that nothing can be reached.
@@ -249,6 +269,14 @@ mod tests {
         ] {
             assert_eq!(Place::of(here), Place::Here, "{here}");
         }
+    }
+
+    #[test]
+    fn a_daemon_that_is_older_says_what_it_speaks() {
+        let words = "client version 1.53 is too new. Maximum supported API version is 1.41";
+        let version = newest(words).unwrap();
+        assert_eq!((version.major_version, version.minor_version), (1, 41));
+        assert!(newest("page not found").is_none());
     }
 
     #[tokio::test]

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use mcp_deploy_core::{DeployOptions, DeploymentName, DeploymentSpec, Error, Result};
 use tokio::time::Instant;
 
-use crate::backend::DockerBackend;
 use crate::containers::{Created, Found, Started};
+use crate::handle::DockerBackend;
 use crate::labels::Placed;
 use crate::names::{BACKEND, Role};
 use crate::pull::Image;

@@ -9,10 +9,10 @@ use mcp_deploy_core::{DeploymentName, Result, Selector};
 use serde::Serialize;
 use tokio::time::sleep;
 
-use crate::backend::DockerBackend;
 use crate::error::sorted;
+use crate::handle::DockerBackend;
+use crate::mend::ABANDONED;
 use crate::names::{self, NETWORK, Role};
-use crate::turn::ABANDONED;
 use crate::{labels, list, network, volumes};
 
 /// Something that we made and nothing owns any more.

@@ -33,6 +33,7 @@ mod client_config;
 mod credentials;
 mod daemon;
 mod error;
+mod handle;
 
 // The verbs.
 mod backend;
@@ -41,6 +42,7 @@ mod deploy;
 mod gc;
 mod list;
 mod logs;
+mod mend;
 mod network;
 mod ports;
 mod pull;
@@ -48,5 +50,5 @@ mod turn;
 mod volumes;
 mod watch;
 
-pub use backend::DockerBackend;
 pub use gc::{Garbage, GarbageKind};
+pub use handle::DockerBackend;

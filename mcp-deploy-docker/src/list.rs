@@ -6,11 +6,11 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use mcp_deploy_core::{Deployment, DeploymentName, Result, Selector};
+use mcp_deploy_core::{Deployment, DeploymentName, Error, Result, Selector};
 
-use crate::backend::DockerBackend;
 use crate::daemon::Daemon;
 use crate::error::{is_not_found, sorted};
+use crate::handle::DockerBackend;
 use crate::labels::{self, Ours};
 use crate::names::Role;
 use crate::status;
@@ -29,6 +29,9 @@ impl DockerBackend {
     /// The reports on the selected deployments, sorted by name.
     pub(crate) async fn look(&self, selector: &Selector, look: Look) -> Result<Vec<Deployment>> {
         let daemon = self.daemon().await?;
+        if let Some(name) = &selector.name {
+            return self.look_at(name, selector).await;
+        }
         let containers = ours(daemon, selector).await?;
         let running = containers.into_iter().filter_map(|((name, role), container)| match role {
             Role::Current | Role::Next => Some((name, container)),
@@ -43,6 +46,19 @@ impl DockerBackend {
         let reports = chosen.values().map(|container| report(daemon, container, look));
         let reports = join_all(reports).await.into_iter().filter_map(Result::transpose);
         reports.collect()
+    }
+
+    /// The report on one deployment, where it is there: a daemon finds one by its name sooner than all by their
+    /// labels.
+    async fn look_at(&self, name: &DeploymentName, selector: &Selector) -> Result<Vec<Deployment>> {
+        match self.running(name).await {
+            Ok(found) if selector.matches(name, &found.ours.spec.template.id) => {
+                let place = &self.daemon().await?.place;
+                Ok(vec![status::report(&found.ours, &found.container, place, Timestamp::now())])
+            }
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 }
 

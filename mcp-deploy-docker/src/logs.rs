@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use mcp_deploy_core::{DeploymentName, Error, LogLine, LogOptions, LogSource, LogStream, Result};
 use tokio::time::{Instant, sleep};
 
-use crate::backend::DockerBackend;
 use crate::error::sorted;
+use crate::handle::DockerBackend;
 use crate::names;
 
 /// Between a cut and the next try.

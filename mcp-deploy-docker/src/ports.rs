@@ -6,8 +6,8 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use mcp_deploy_core::{DeploymentName, Error, PortRange, Result};
 
-use crate::backend::DockerBackend;
 use crate::error::sorted;
+use crate::handle::DockerBackend;
 use crate::labels;
 use crate::names::{BACKEND, Role};
 

@@ -33,19 +33,20 @@ pub(crate) async fn check(docker: &Docker, spec: &DeploymentSpec) -> Result<()> 
     Ok(())
 }
 
-/// Gives the volumes of a spec to the user that its server runs as. A daemon makes a volume as the image has its
-/// directory, and one that the image does not have belongs to root.
+/// The user that the volumes of a spec belong to, where they are not to stay as the daemon makes them: as the image
+/// has their directories, and those that it does not have belong to root.
+pub(crate) fn owner(spec: &DeploymentSpec) -> Option<u32> {
+    match spec.security.run_as_user {
+        RunAsUser::Id(user) if user > 0 && !spec.volumes.is_empty() => Some(user),
+        RunAsUser::Id(_) | RunAsUser::Image => None,
+    }
+}
+
+/// Gives the volumes of a spec to a user.
 ///
 /// Nothing of the image runs for it, which may hold no program but the server: the owner comes with an archive
 /// that is unpacked through a container that is never started.
-pub(crate) async fn give_to_user(docker: &Docker, spec: &DeploymentSpec) -> Result<()> {
-    let user = match spec.security.run_as_user {
-        RunAsUser::Image | RunAsUser::Id(0) => return Ok(()),
-        RunAsUser::Id(user) => user,
-    };
-    if spec.volumes.is_empty() {
-        return Ok(());
-    }
+pub(crate) async fn give(docker: &Docker, spec: &DeploymentSpec, user: u32) -> Result<()> {
     let container = Role::Volumes.container(&spec.name);
     let options = CreateContainerOptionsBuilder::new().name(&container).build();
     let mounts = spec.volumes.iter().enumerate().map(|(index, volume)| Mount {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use mcp_deploy_core::{Deployment, DeploymentName, Event, EventStream, Result, Selector, Status};
 use tokio::time::sleep;
 
-use crate::backend::DockerBackend;
+use crate::handle::DockerBackend;
 use crate::labels;
 use crate::list::Look;
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use crate::images;
 use crate::measure::Measurement;
 use crate::workspace::Workspace;
 
 const TEMPLATES_LIST_RUNS: usize = 20;
 const TEMPLATES_LIST_WALL_TARGET: &str = "≤ 10 ms";
 const TEMPLATES_LIST_MEMORY_TARGET: &str = "≤ 15 MB";
+const DOCKER_ONLY_SIZE_TARGET: &str = "≤ 8 MB";
 
 /// Prints the machine, then one Markdown table row for each figure.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
@@ -38,6 +40,32 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     for row in table_rows(&bench.read()?) {
         println!("{row}");
     }
+    measure_docker(sh)
+}
+
+/// The figures of the Docker backend, where a daemon answers.
+fn measure_docker(sh: &Shell) -> Result<()> {
+    let release = Workspace::load(sh)?.target_directory.join("release");
+    let program = release.join(format!("mcp-deploy{}", consts::EXE_SUFFIX));
+    if cmd!(sh, "docker version").ignore_stdout().ignore_stderr().quiet().run().is_err() {
+        eprintln!("no Docker daemon answers: its figures are left out");
+        return Ok(());
+    }
+    images::run(sh)?;
+    let xtask = env::current_exe().context("finding xtask's own binary")?;
+    let bench = cmd!(sh, "cargo bench -p mcp-deploy-docker --bench daemon")
+        .env("MCP_DEPLOY_BENCH_PROGRAM", &program)
+        .env("MCP_DEPLOY_BENCH_MEASURE", xtask);
+    for row in table_rows(&bench.read()?) {
+        println!("{row}");
+    }
+    let features = ["--no-default-features", "--features", "docker"];
+    cmd!(sh, "cargo build --profile dist -p mcp-deploy-cli --bin mcp-deploy {features...}").run()?;
+    let handed_out = release.with_file_name("dist").join(program.file_name().context("it has a name")?);
+    let size = megabytes(fs::metadata(handed_out)?.len());
+    println!(
+        "| `mcp-deploy` with the Docker backend alone, profile `dist` | {DOCKER_ONLY_SIZE_TARGET} | {size} MB |"
+    );
     Ok(())
 }
 

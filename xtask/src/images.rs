@@ -41,7 +41,10 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     sh.copy_file(&template, directory.join("template.json"))?;
     let image = format!("{docker_image}:{docker_tag}");
     // The first builder of Docker needs no plugin, and is enough for three copies.
-    cmd!(sh, "docker build --quiet --tag {image} {directory}").env("DOCKER_BUILDKIT", "0").run()?;
+    cmd!(sh, "docker build --quiet --tag {image} {directory}")
+        .env("DOCKER_BUILDKIT", "0")
+        .ignore_stdout()
+        .run()?;
     eprintln!("built {image}");
     Ok(())
 }

@@ -34,6 +34,11 @@ const FORBIDDEN: &[Forbidden] = &[
         features: "--no-default-features",
         crates: &["bollard", "mcp-deploy-docker", "mcp-deploy-mock"],
     },
+    Forbidden {
+        package: "mcp-deploy-cli",
+        features: "--no-default-features --features=docker",
+        crates: &["actix-web", "kube", "mcp-deploy-mock"],
+    },
     Forbidden { package: "mcp-deploy-cli", features: ALL_FEATURES, crates: &["aws-lc-rs", "openssl-sys"] },
 ];
 
@@ -42,7 +47,7 @@ const ALL_FEATURES: &str = "--all-features";
 #[derive(Debug)]
 struct Forbidden {
     package: &'static str,
-    /// The argument to cargo that chooses the features.
+    /// The arguments to cargo that choose the features.
     features: &'static str,
     crates: &'static [&'static str],
 }
@@ -67,8 +72,11 @@ pub(crate) fn check(sh: &Shell, workspace: &Workspace) -> Result<()> {
 /// Everything that a build of `package` contains, on whatever platform, as `cargo tree` prints it.
 fn tree(sh: &Shell, package: &str, features: &str) -> Result<String> {
     let format = "{p}";
-    let tree =
-        cmd!(sh, "cargo tree -p {package} {features} -e normal --target all --prefix none --format {format}");
+    let features = features.split(' ');
+    let tree = cmd!(
+        sh,
+        "cargo tree -p {package} {features...} -e normal --target all --prefix none --format {format}"
+    );
     Ok(tree.read()?)
 }
 

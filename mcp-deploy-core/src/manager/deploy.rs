@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+use super::evidence::with_log_tail;
 use super::{DEFAULT_WAIT, DeploymentManager, superseded, working};
 use crate::{
     DeployOptions, Deployment, DeploymentBackend, DeploymentBackendExt, DeploymentName, DeploymentSpec,
-    Error, Failure, LogOptions, Phase, Progress, Recovery, Result, Status,
+    Error, Phase, Progress, Recovery, Result, Status,
 };
-
-/// How many of the last log lines belong to a failure.
-const LOG_TAIL_LINES: usize = 20;
-/// How long the log may take to say them.
-const LOG_TAIL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// No wait is longer: a clock has an end.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
@@ -223,25 +218,4 @@ fn with_recovery(mut error: Error, became: Recovery) -> Error {
         *recovery = Some(became);
     }
     error
-}
-
-async fn with_log_tail(backend: &dyn DeploymentBackend, mut error: Error) -> Error {
-    if let Error::Failed { name, failure, .. } = &mut error {
-        **failure = with_last_lines(backend, name, (**failure).clone()).await;
-    }
-    error
-}
-
-/// A failure whose backend told no log lines gets the last ones there are.
-pub(super) async fn with_last_lines(
-    backend: &dyn DeploymentBackend,
-    name: &DeploymentName,
-    failure: Failure,
-) -> Failure {
-    if !failure.log_tail.is_empty() {
-        return failure;
-    }
-    let lines = backend.logs(name, LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() });
-    let lines = lines.filter_map(async |line| line.ok().map(|line| line.message)).collect::<Vec<_>>();
-    failure.log_tail(timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::deploy::with_last_lines;
+use super::evidence::with_last_lines;
 use super::{DeploymentManager, or_nearest, superseded, working};
 use crate::probe::{self, ProbeError, ToolAnswer};
 use crate::{

@@ -1,0 +1,35 @@
+//! The evidence of a failure: the last lines that its server wrote.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use crate::{DeploymentBackend, DeploymentName, Error, Failure, LogOptions};
+
+/// How many of the last log lines belong to a failure.
+const LOG_TAIL_LINES: usize = 20;
+/// How long the log may take to say them.
+const LOG_TAIL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// An error that says why a deployment failed, with the last log lines.
+pub(super) async fn with_log_tail(backend: &dyn DeploymentBackend, mut error: Error) -> Error {
+    if let Error::Failed { name, failure, .. } = &mut error {
+        **failure = with_last_lines(backend, name, (**failure).clone()).await;
+    }
+    error
+}
+
+/// A failure whose backend told no log lines gets the last ones there are.
+pub(super) async fn with_last_lines(
+    backend: &dyn DeploymentBackend,
+    name: &DeploymentName,
+    failure: Failure,
+) -> Failure {
+    if !failure.log_tail.is_empty() {
+        return failure;
+    }
+    let lines = backend.logs(name, LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() });
+    let lines = lines.filter_map(async |line| line.ok().map(|line| line.message)).collect::<Vec<_>>();
+    failure.log_tail(timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default())
+}
