@@ -10,7 +10,7 @@ use mcp_deploy_core::{
 
 use crate::containers::{Created, Found};
 use crate::daemon::Daemon;
-use crate::deploy::Keep;
+use crate::deploy::{Origin, Successor};
 use crate::error::{absent, sorted};
 use crate::handle::DockerBackend;
 use crate::labels::Placed;
@@ -36,12 +36,19 @@ impl DockerBackend {
     /// What a deploy would make of what is there.
     async fn try_out(&self, spec: &DeploymentSpec) -> Result<Deployment> {
         volumes::check(self.docker().await?, spec).await?;
-        let revision = match self.find(&spec.name, Role::Current).await? {
-            Some(current) if current.ours.spec.is_resized(spec) => current.ours.placed.revision,
-            Some(current) => current.ours.placed.revision + 1,
-            None => {
-                self.ports_for(&spec.name, spec.host_port).await?;
+        let name = &spec.name;
+        let previous = self.find(name, Role::Previous).await?.map(|previous| previous.ours);
+        let revision = match (self.find(name, Role::Current).await?, previous) {
+            (None, _) => {
+                self.ports_for(name, spec.host_port).await?;
                 1
+            }
+            (Some(current), _) if current.ours.spec.is_resized(spec) => current.ours.placed.revision,
+            (Some(_), Some(previous)) if previous.spec.is_resized(spec) => previous.placed.revision,
+            (Some(current), previous) => {
+                self.address_after(spec, &current).await?;
+                let highest = previous.map_or(0, |previous| previous.placed.revision);
+                current.ours.placed.revision.max(highest) + 1
             }
         };
         Ok(Deployment { revision, ..Deployment::pending(spec, BACKEND, Timestamp::now()) })
@@ -116,9 +123,8 @@ impl DeploymentBackend for DockerBackend {
             let placed = Placed { updated_at: Timestamp::now(), ..current.ours.placed };
             // Where somebody else replaces it just now, its instance is new without us.
             if let Created::As(id) = self.create(&spec, placed, &image, Role::Next).await? {
-                turn.begins(&id);
-                self.replace(&spec, &current, &id, placed, Keep::Nothing).await?;
-                turn.ends();
+                let next = Successor { id, placed, origin: Origin::Again };
+                self.replace(&spec, &current, &next, &mut turn).await?;
             }
         }
         self.get(name).await

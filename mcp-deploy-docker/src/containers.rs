@@ -18,9 +18,10 @@ use crate::names::{BACKEND, Role};
 use crate::pull::Image;
 use crate::{status, volumes};
 
-/// How often, and after which pause, a container is renamed that ends at that very moment.
-const RENAME_TRIES: u32 = 40;
-const RENAME_PAUSE: Duration = Duration::from_millis(50);
+/// How often, and after which pause, something is tried again on a container that ends at that very moment: a
+/// daemon takes it for running still, and then does not find its parts.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A container of ours, as it is.
 #[derive(Debug, Clone)]
@@ -216,10 +217,9 @@ impl DockerBackend {
             let Err(error) = docker.rename_container(id, options).await else { return Ok(true) };
             match refusal(&error) {
                 Some((409, _)) => return Ok(false),
-                // It has ended just now, and its network is being taken down.
-                Some((404, words)) if words.starts_with("sandbox ") && tries < RENAME_TRIES => {
+                Some((404, words)) if words.starts_with("sandbox ") && tries < TRIES => {
                     tries += 1;
-                    sleep(RENAME_PAUSE).await;
+                    sleep(PAUSE).await;
                 }
                 _ => return Err(sorted_of(name, "rename the container", error)),
             }
@@ -247,8 +247,18 @@ impl DockerBackend {
         name: &DeploymentName,
         policy: bollard::models::RestartPolicy,
     ) -> Result<()> {
+        let docker = self.docker().await?;
         let body = ContainerUpdateBody { restart_policy: Some(policy), ..ContainerUpdateBody::default() };
-        let updated = self.docker().await?.update_container(id, body).await;
-        updated.map_err(|error| sorted_of(name, "set the restart policy", error))
+        let mut tries = 0;
+        loop {
+            let Err(error) = docker.update_container(id, body.clone()).await else { return Ok(()) };
+            match refusal(&error) {
+                Some((500, words)) if words.starts_with("Cannot update container") && tries < TRIES => {
+                    tries += 1;
+                    sleep(PAUSE).await;
+                }
+                _ => return Err(sorted_of(name, "set the restart policy", error)),
+            }
+        }
     }
 }

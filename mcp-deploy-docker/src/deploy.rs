@@ -22,18 +22,28 @@ use crate::{ports, pull, volumes};
 /// How long to try again while others deploy the same name.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What becomes of the container that is replaced.
+/// The container `NAME.next`, which is about to take over.
+#[derive(Debug)]
+pub(crate) struct Successor {
+    pub(crate) id: String,
+    pub(crate) placed: Placed,
+    pub(crate) origin: Origin,
+}
+
+/// Where a successor comes from, and so what becomes of the container that it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// It is kept, stopped, as the revision before.
-    AsPrevious,
-    /// It goes: the one that comes is of the same revision.
-    Nothing,
+pub(crate) enum Origin {
+    /// It is new: the current one is kept as the revision before.
+    New,
+    /// It was the revision before: the two change places.
+    Previous,
+    /// It is the same revision once more: the current one goes.
+    Again,
 }
 
 /// Whether it is so now, or somebody else was faster and one has to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
     Done,
     Overtaken,
 }
@@ -128,9 +138,10 @@ impl DockerBackend {
                 0 => self.keep_down(&previous.id, spec).await?,
                 _ => self.keep_up(&previous.id, spec).await?,
             }
-            self.replace(spec, current, &previous.id, previous.ours.placed, Keep::AsPrevious).await?;
-            turn.ends();
-            return Ok(Outcome::Done);
+            let (id, placed) = (previous.id.clone(), previous.ours.placed);
+            return self
+                .replace(spec, current, &Successor { id, placed, origin: Origin::Previous }, turn)
+                .await;
         }
         let address = self.address_after(spec, current).await?;
         let image = self.prepare(spec, options).await?;
@@ -144,14 +155,11 @@ impl DockerBackend {
         let Created::As(id) = self.create(spec, placed, &image, Role::Next).await? else {
             return Ok(Outcome::Overtaken);
         };
-        turn.begins(&id);
-        self.replace(spec, current, &id, placed, Keep::AsPrevious).await?;
-        turn.ends();
-        Ok(Outcome::Done)
+        self.replace(spec, current, &Successor { id, placed, origin: Origin::New }, turn).await
     }
 
     /// The address stays, unless the user fixes another port.
-    async fn address_after(&self, spec: &DeploymentSpec, current: &Found) -> Result<SocketAddr> {
+    pub(crate) async fn address_after(&self, spec: &DeploymentSpec, current: &Found) -> Result<SocketAddr> {
         let address = current.ours.placed.address;
         match spec.host_port {
             Some(port) if port != address.port() => {
@@ -162,34 +170,61 @@ impl DockerBackend {
         }
     }
 
-    /// `next` takes the place of the current container.
+    /// The successor takes the place of the current container.
     pub(crate) async fn replace(
         &self,
         spec: &DeploymentSpec,
         current: &Found,
-        next: &str,
-        placed: Placed,
-        keep: Keep,
-    ) -> Result<()> {
+        next: &Successor,
+        turn: &mut Turn,
+    ) -> Result<Outcome> {
         let name = &spec.name;
+        turn.begins(&next.id);
+        // While the image came, somebody else may have replaced it; from here on nobody can.
+        let now = self.find(name, Role::Current).await?;
+        if now.is_none_or(|now| now.id != current.id) {
+            self.step_back(spec, next).await?;
+            turn.ends();
+            return Ok(Outcome::Overtaken);
+        }
         self.stop(&current.id).await?;
-        let moves = placed.address != current.ours.placed.address;
+        let moves = next.placed.address != current.ours.placed.address;
         // Where the address stays and is taken all the same, the report says so.
-        if spec.replicas > 0 && self.start(spec, next).await? == Started::PortTaken && moves {
-            self.remove(next).await?;
+        if spec.replicas > 0 && self.start(spec, &next.id).await? == Started::PortTaken && moves {
+            self.step_back(spec, next).await?;
             if current.is_up() {
                 self.start(&current.ours.spec, &current.id).await?;
             }
-            return Err(self.port_taken(placed.address.port(), name).await?);
+            turn.ends();
+            return Err(self.port_taken(next.placed.address.port(), name).await?);
         }
-        match keep {
-            Keep::AsPrevious => {
+        match next.origin {
+            Origin::New | Origin::Previous => {
                 self.discard(name, Role::Previous).await?;
                 self.retire(current).await?;
             }
-            Keep::Nothing => self.remove(&current.id).await?,
+            Origin::Again => self.remove(&current.id).await?,
         }
-        if self.rename(next, name, Role::Current).await? { Ok(()) } else { Err(taken_meanwhile(name)) }
+        if !self.rename(&next.id, name, Role::Current).await? {
+            return Err(taken_meanwhile(name));
+        }
+        turn.ends();
+        Ok(Outcome::Done)
+    }
+
+    /// A successor that does not take over becomes what it was.
+    async fn step_back(&self, spec: &DeploymentSpec, next: &Successor) -> Result<()> {
+        match next.origin {
+            Origin::New | Origin::Again => self.remove(&next.id).await,
+            Origin::Previous => {
+                self.never_restart(&next.id, spec).await?;
+                if self.rename(&next.id, &spec.name, Role::Previous).await? {
+                    return Ok(());
+                }
+                // Somebody else's update has left another one there.
+                self.remove(&next.id).await
+            }
+        }
     }
 
     /// A container becomes the revision before: stopped, and not started by a daemon that starts again.

@@ -92,6 +92,7 @@ cases! {
     ports::a_fixed_port_is_where_the_server_is [];
     ports::a_fixed_port_that_is_taken_is_a_conflict_that_names_the_holder [];
     ports::an_update_to_a_port_that_is_taken_leaves_what_runs [];
+    ports::a_revision_whose_port_is_taken_does_not_come_back_and_stays_kept [];
     ports::a_stopped_deployment_keeps_its_port [];
     ports::a_full_range_says_so [];
     ports::nothing_listens_on_another_interface [];

@@ -62,6 +62,23 @@ pub(crate) async fn an_update_to_a_port_that_is_taken_leaves_what_runs(daemon: &
     daemon.remove_all(&name).await;
 }
 
+pub(crate) async fn a_revision_whose_port_is_taken_does_not_come_back_and_stays_kept(daemon: &Daemon) {
+    let name = new_name();
+    let [first, second] = [free_port(), free_port()];
+    daemon.deploy(&at_port(name.as_str(), first)).await.unwrap();
+    daemon.deploy(&at_port(name.as_str(), second)).await.unwrap();
+    let kept = daemon.id(&format!("{name}.previous")).await;
+    let listener = TcpListener::bind(("127.0.0.1", first)).unwrap();
+    let outcome = daemon.deploy(&at_port(name.as_str(), first)).await;
+    assert!(matches!(outcome, Err(Error::Conflict { .. })), "{outcome:?}");
+    let after = daemon.manager().wait(None, &name, std::time::Duration::from_secs(20)).await.unwrap();
+    assert_eq!((after.revision, after.endpoint), (2, Some(format!("http://127.0.0.1:{second}/mcp"))));
+    assert_eq!(daemon.id(&format!("{name}.previous")).await, kept);
+    drop(listener);
+    assert_eq!(daemon.deploy(&at_port(name.as_str(), first)).await.unwrap().revision, 1);
+    daemon.remove_all(&name).await;
+}
+
 pub(crate) async fn a_stopped_deployment_keeps_its_port(daemon: &Daemon) {
     let port = free_port();
     let settings =
