@@ -23,6 +23,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{Cli, LogFormat};
+use crate::output::talk;
 
 fn main() -> ExitCode {
     // A shell that completes a line runs this program: then it prints the candidates and ends here.
@@ -41,8 +42,12 @@ fn main() -> ExitCode {
 
 /// Logs what `RUST_LOG` asks for; nothing by default, for errors are told anyway.
 fn log_to_stderr(format: LogFormat) {
-    let wanted: Targets =
-        env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok()).unwrap_or_default();
+    let wanted = env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
+    let wanted = wanted.map_or_else(|| Ok(Targets::default()), |wanted| wanted.parse());
+    let wanted = wanted.unwrap_or_else(|error| {
+        talk(&format!("warning: `RUST_LOG` is not heeded: {error}"));
+        Targets::default()
+    });
     let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(io::stderr);
     let discreet = filter_fn(|metadata| is_discreet(metadata.target(), *metadata.level()));

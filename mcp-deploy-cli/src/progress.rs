@@ -26,15 +26,20 @@ pub(crate) async fn spin<T>(mut steps: UnboundedReceiver<Progress>, work: impl F
     let mut work = pin!(work);
     let mut unnoticed = pin!(sleep(UNNOTICED));
     let mut shown = false;
+    let tell = |step: &Progress| match step {
+        Progress::Warning(warning) => spinner.suspend(|| talk(&format!("warning: {warning}"))),
+        step => spinner.set_message(words(step)),
+    };
     loop {
         tokio::select! {
-            // First, so that no warning is lost with the end of the work.
-            biased;
-            Some(step) = steps.recv() => match step {
-                Progress::Warning(warning) => spinner.suspend(|| talk(&format!("warning: {warning}"))),
-                step => spinner.set_message(words(&step)),
-            },
-            answer = &mut work => return answer,
+            Some(step) = steps.recv() => tell(&step),
+            answer = &mut work => {
+                // It may have said something with its last breath.
+                while let Ok(step) = steps.try_recv() {
+                    tell(&step);
+                }
+                return answer;
+            }
             () = &mut unnoticed, if is_seen && !shown => {
                 shown = true;
                 spinner.set_draw_target(ProgressDrawTarget::stderr());

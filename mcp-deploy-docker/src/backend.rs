@@ -10,14 +10,14 @@ use mcp_deploy_core::{
 
 use crate::containers::{Created, Found};
 use crate::daemon::Daemon;
-use crate::deploy::{Origin, Successor};
+use crate::deploy::{Origin, Successor, next_revision};
 use crate::error::{absent, sorted};
 use crate::handle::DockerBackend;
 use crate::labels::Placed;
 use crate::list::Look;
 use crate::names::{BACKEND, Role};
 use crate::turn::Turn;
-use crate::{logs, status, volumes, watch};
+use crate::{logs, volumes, watch};
 
 impl DockerBackend {
     /// The current container of a name, once nobody is about to replace it.
@@ -29,26 +29,21 @@ impl DockerBackend {
         }
     }
 
-    async fn report(&self, found: &Found) -> Result<Deployment> {
-        Ok(status::report(&found.ours, &found.container, &self.daemon().await?.place, Timestamp::now()))
-    }
-
     /// What a deploy would make of what is there.
     async fn try_out(&self, spec: &DeploymentSpec) -> Result<Deployment> {
         volumes::check(self.docker().await?, spec).await?;
         let name = &spec.name;
-        let previous = self.find(name, Role::Previous).await?.map(|previous| previous.ours);
+        let previous = self.find(name, Role::Previous).await?;
         let revision = match (self.find(name, Role::Current).await?, previous) {
             (None, _) => {
                 self.ports_for(name, spec.host_port).await?;
                 1
             }
             (Some(current), _) if current.ours.spec.is_resized(spec) => current.ours.placed.revision,
-            (Some(_), Some(previous)) if previous.spec.is_resized(spec) => previous.placed.revision,
+            (Some(_), Some(previous)) if previous.ours.spec.is_resized(spec) => previous.ours.placed.revision,
             (Some(current), previous) => {
                 self.address_after(spec, &current).await?;
-                let highest = previous.map_or(0, |previous| previous.placed.revision);
-                current.ours.placed.revision.max(highest) + 1
+                next_revision(&current, previous.as_ref())
             }
         };
         Ok(Deployment { revision, ..Deployment::pending(spec, BACKEND, Timestamp::now()) })

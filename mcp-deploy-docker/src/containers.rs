@@ -1,7 +1,9 @@
 //! The steps on single containers, and what each answer of the daemon means.
 
+use std::future::Future;
 use std::time::Duration;
 
+use bollard::errors::Error as Bollard;
 use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
@@ -18,8 +20,7 @@ use crate::names::{BACKEND, Role};
 use crate::pull::Image;
 use crate::{status, volumes};
 
-/// How often, and after which pause, something is tried again on a container that ends at that very moment: a
-/// daemon takes it for running still, and then does not find its parts.
+/// How often, and after which pause, a step is tried again on a container that ends.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -211,18 +212,14 @@ impl DockerBackend {
     pub(crate) async fn rename(&self, id: &str, name: &DeploymentName, role: Role) -> Result<bool> {
         let docker = self.docker().await?;
         let container_name = role.container(name);
-        let mut tries = 0;
-        loop {
+        let rename = || {
             let options = RenameContainerOptionsBuilder::new().name(&container_name).build();
-            let Err(error) = docker.rename_container(id, options).await else { return Ok(true) };
-            match refusal(&error) {
-                Some((409, _)) => return Ok(false),
-                Some((404, words)) if words.starts_with("sandbox ") && tries < TRIES => {
-                    tries += 1;
-                    sleep(PAUSE).await;
-                }
-                _ => return Err(sorted_of(name, "rename the container", error)),
-            }
+            docker.rename_container(id, options)
+        };
+        match although_it_ends(rename).await {
+            Ok(()) => Ok(true),
+            Err(error) if is_conflict(&error) => Ok(false),
+            Err(error) => Err(sorted_of(name, "rename the container", error)),
         }
     }
 
@@ -249,16 +246,27 @@ impl DockerBackend {
     ) -> Result<()> {
         let docker = self.docker().await?;
         let body = ContainerUpdateBody { restart_policy: Some(policy), ..ContainerUpdateBody::default() };
-        let mut tries = 0;
-        loop {
-            let Err(error) = docker.update_container(id, body.clone()).await else { return Ok(()) };
-            match refusal(&error) {
-                Some((500, words)) if words.starts_with("Cannot update container") && tries < TRIES => {
-                    tries += 1;
-                    sleep(PAUSE).await;
-                }
-                _ => return Err(sorted_of(name, "set the restart policy", error)),
-            }
+        let updated = although_it_ends(|| docker.update_container(id, body.clone())).await;
+        updated.map_err(|error| sorted_of(name, "set the restart policy", error))
+    }
+}
+
+/// Tries a step again while its container ends at that very moment: a daemon takes it for running still, and then
+/// does not find its parts.
+async fn although_it_ends<F>(step: impl Fn() -> F) -> Result<(), Bollard>
+where
+    F: Future<Output = Result<(), Bollard>>,
+{
+    let ends = |error: &Bollard| match refusal(error) {
+        Some((404, words)) => words.starts_with("sandbox "),
+        Some((500, words)) => words.starts_with("Cannot update container"),
+        _ => false,
+    };
+    for _ in 0..TRIES {
+        match step().await {
+            Err(error) if ends(&error) => sleep(PAUSE).await,
+            done => return done,
         }
     }
+    step().await
 }

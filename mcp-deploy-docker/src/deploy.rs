@@ -91,7 +91,7 @@ impl DockerBackend {
     pub(crate) async fn prepare(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<Image> {
         let docker = self.docker().await?;
         volumes::check(docker, spec).await?;
-        pull::ensure_image(docker, &self.client_config()?, spec, options).await
+        pull::ensure_image(docker, self.settings(), spec, options).await
     }
 
     /// The first container of a name: at the first port that the daemon gives.
@@ -145,9 +145,8 @@ impl DockerBackend {
         }
         let address = self.address_after(spec, current).await?;
         let image = self.prepare(spec, options).await?;
-        let highest = previous.map_or(0, |previous| previous.ours.placed.revision);
         let placed = Placed {
-            revision: current.ours.placed.revision.max(highest) + 1,
+            revision: next_revision(current, previous.as_ref()),
             address,
             created_at: current.ours.placed.created_at,
             updated_at: Timestamp::now(),
@@ -253,6 +252,12 @@ impl DockerBackend {
         }
         Ok(())
     }
+}
+
+/// The number of a new spec: one more than any that is kept, for one that came back has not the highest.
+pub(crate) fn next_revision(current: &Found, previous: Option<&Found>) -> u64 {
+    let of = |found: &Found| found.ours.placed.revision;
+    of(current).max(previous.map_or(0, of)) + 1
 }
 
 fn taken_meanwhile(name: &DeploymentName) -> Error {

@@ -7,7 +7,6 @@ use bollard::Docker;
 use mcp_deploy_core::{DeploymentName, DockerSettings, Result, Settings};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::client_config::ClientConfig;
 use crate::daemon::Daemon;
 use crate::network;
 use crate::turn::{Turn, Turns};
@@ -49,10 +48,6 @@ impl DockerBackend {
 
     pub(crate) fn settings(&self) -> &DockerSettings {
         &self.0.settings
-    }
-
-    pub(crate) fn client_config(&self) -> Result<ClientConfig> {
-        ClientConfig::read(&self.0.settings)
     }
 
     pub(crate) async fn daemon(&self) -> Result<&Daemon> {

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use mcp_deploy_core::{Deployment, DeploymentName, Error, Result, Selector};
 
+use crate::containers::Found;
 use crate::daemon::Daemon;
 use crate::error::{is_not_found, sorted};
 use crate::handle::DockerBackend;
@@ -48,13 +49,17 @@ impl DockerBackend {
         reports.collect()
     }
 
+    /// The report on a container as it was found.
+    pub(crate) async fn report(&self, found: &Found) -> Result<Deployment> {
+        Ok(status::report(&found.ours, &found.container, &self.daemon().await?.place, Timestamp::now()))
+    }
+
     /// The report on one deployment, where it is there: a daemon finds one by its name sooner than all by their
     /// labels.
     async fn look_at(&self, name: &DeploymentName, selector: &Selector) -> Result<Vec<Deployment>> {
         match self.running(name).await {
             Ok(found) if selector.matches(name, &found.ours.spec.template.id) => {
-                let place = &self.daemon().await?.place;
-                Ok(vec![status::report(&found.ours, &found.container, place, Timestamp::now())])
+                Ok(vec![self.report(&found).await?])
             }
             Ok(_) | Err(Error::NotFound { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),

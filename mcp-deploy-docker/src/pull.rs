@@ -7,8 +7,8 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 use mcp_deploy_core::{
-    DeployOptions, DeploymentSpec, Error, Failure, FailureReason, ImageRef, Progress, PullPolicy, Result,
-    causes, one_line,
+    DeployOptions, DeploymentSpec, DockerSettings, Error, Failure, FailureReason, ImageRef, Progress,
+    PullPolicy, Result, one_line,
 };
 
 use crate::client_config::ClientConfig;
@@ -29,7 +29,7 @@ pub(crate) struct Image {
 /// [`Error::Failed`] with the registry's own words, sorted into a reason.
 pub(crate) async fn ensure_image(
     docker: &Docker,
-    config: &ClientConfig,
+    settings: &DockerSettings,
     spec: &DeploymentSpec,
     options: &DeployOptions,
 ) -> Result<Image> {
@@ -44,7 +44,7 @@ pub(crate) async fn ensure_image(
             Err(failed(spec, failure.hint("build or load the image, or set another pull policy")))
         }
         (None | Some(PullPolicy::Missing | PullPolicy::Never), Some(here)) if !is_try => Ok(here),
-        (_, Some(here)) if is_try => match pull(docker, config, spec, options).await {
+        (_, Some(here)) if is_try => match pull(docker, settings, spec, options).await {
             Ok(()) => Ok(look(docker, &spec.image).await?.unwrap_or(here)),
             Err(error) => {
                 warn(options, format!("{}; the image that is here is used", reason_of(&error)));
@@ -52,7 +52,7 @@ pub(crate) async fn ensure_image(
             }
         },
         _ => {
-            pull(docker, config, spec, options).await?;
+            pull(docker, settings, spec, options).await?;
             let gone = || {
                 failed(
                     spec,
@@ -78,11 +78,12 @@ async fn look(docker: &Docker, image: &ImageRef) -> Result<Option<Image>> {
 
 async fn pull(
     docker: &Docker,
-    config: &ClientConfig,
+    settings: &DockerSettings,
     spec: &DeploymentSpec,
     options: &DeployOptions,
 ) -> Result<()> {
-    let login = credentials::of_image(config, &spec.image).await.unwrap_or_else(|error| {
+    let config = ClientConfig::read(settings)?;
+    let login = credentials::of_image(&config, &spec.image).await.unwrap_or_else(|error| {
         warn(options, format!("{}; the image is pulled without a login", one_line(&error)));
         None
     });
@@ -189,7 +190,7 @@ fn failed(spec: &DeploymentSpec, failure: Failure) -> Error {
 fn reason_of(error: &Error) -> String {
     match error {
         Error::Failed { failure, .. } => failure.message.clone(),
-        error => causes(error).into_iter().fold(error.to_string(), |told, cause| told + ": " + &cause),
+        error => one_line(error),
     }
 }
 
