@@ -10,6 +10,10 @@ use mcp_deploy_core::Settings;
 #[cfg(feature = "docker")]
 use crate::commands::gc;
 use crate::commands::{call, completions, delete, deploy, lifecycle, list, logs, status, templates, tools};
+#[cfg(feature = "kubernetes")]
+use crate::commands::{render, setup};
+#[cfg(feature = "serve")]
+use crate::commands::{serve, token};
 use crate::output::Format;
 use crate::settings::SETTINGS_VARIABLE;
 use crate::values;
@@ -37,6 +41,14 @@ pub(crate) struct GlobalOptions {
     /// The settings file; by default `mcp-deploy/mcp-deploy.toml` in the user's config directory
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[cfg(feature = "kubernetes")]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// The Kubernetes namespace
+    #[cfg(feature = "kubernetes")]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
     /// How to log what `RUST_LOG` asks for
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
@@ -93,10 +105,37 @@ pub(crate) enum Command {
     /// whether it goes on.
     #[cfg(feature = "docker")]
     Gc(gc::Options),
+    /// Print the Kubernetes objects of a deployment, ready for `kubectl apply -f -`
+    ///
+    /// They are the same each time, and no cluster is reached.
+    #[cfg(feature = "kubernetes")]
+    Render(Box<render::Options>),
+    /// Prepare a platform for a server that deploys there
+    #[cfg(feature = "kubernetes")]
+    #[command(subcommand)]
+    Setup(setup::Command),
+    /// Serve the HTTP API: the same verbs for a front end
+    #[cfg(feature = "serve")]
+    Serve(serve::Options),
+    /// Make tokens for clients of the HTTP API
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show the backends: which are built in, which can be reached, which is the default
     Backends,
     /// Print the script that completes commands, templates and deployments in a shell
     Completions(completions::Options),
+}
+
+impl Command {
+    /// What is logged where `RUST_LOG` says nothing: of a command nothing, for its errors are told anyway.
+    pub(crate) fn usual_log(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => "warn,mcp_deploy_http=info",
+            _ => "off",
+        }
+    }
 }
 
 /// How long to wait for a server.
@@ -137,8 +176,10 @@ Environment:
     .to_owned();
     let ours = (SETTINGS_VARIABLE, "the settings file");
     let all = Settings::VARIABLES.iter().map(|variable| (variable.name, variable.meaning));
-    for (name, meaning) in [ours].into_iter().chain(all) {
-        writeln!(help, "  {name:<22}  {meaning}").expect("writing to a String does not fail");
+    let all: Vec<_> = [ours].into_iter().chain(all).collect();
+    let width = all.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, meaning) in all {
+        writeln!(help, "  {name:<width$}  {meaning}").expect("writing to a String does not fail");
     }
     help
 }

@@ -11,6 +11,11 @@ pub(crate) fn join(settings: &Settings) -> Backends {
     #[cfg(not(feature = "docker"))]
     let backends = backends.without("docker", "docker");
 
+    #[cfg(feature = "kubernetes")]
+    let backends = backends.with(kubernetes(settings));
+    #[cfg(not(feature = "kubernetes"))]
+    let backends = backends.without("kubernetes", "kubernetes");
+
     #[cfg(feature = "mock")]
     let backends = backends.with(mcp_deploy_mock::MockBackend::from_settings(settings));
     #[cfg(not(feature = "mock"))]
@@ -25,6 +30,12 @@ pub(crate) fn docker(settings: &Settings) -> mcp_deploy_docker::DockerBackend {
     mcp_deploy_docker::DockerBackend::from_settings(settings)
 }
 
+/// The Kubernetes backend, likewise.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn kubernetes(settings: &Settings) -> mcp_deploy_k8s::KubernetesBackend {
+    mcp_deploy_k8s::KubernetesBackend::from_settings(settings)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,7 +47,7 @@ mod tests {
         assert!(error.ends_with("build it with `--features elsewhere`"), "{error}");
     }
 
-    #[cfg(not(any(feature = "docker", feature = "mock")))]
+    #[cfg(not(any(feature = "docker", feature = "kubernetes", feature = "mock")))]
     #[test]
     fn without_any_backend_nothing_is_the_default() {
         assert!(join(&Settings::default()).get(None).is_err());

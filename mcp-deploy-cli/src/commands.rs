@@ -10,11 +10,21 @@ pub(crate) mod gc;
 pub(crate) mod lifecycle;
 pub(crate) mod list;
 pub(crate) mod logs;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod render;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod templates;
+#[cfg(feature = "serve")]
+pub(crate) mod token;
 pub(crate) mod tools;
 
 use std::future::Future;
+#[cfg(feature = "serve")]
+use std::pin::Pin;
 use std::sync::Arc;
 
 use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Template};
@@ -41,11 +51,19 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
         Command::Tools(options) => tools::run(&options, &context()?),
         Command::Call(options) => call::run(options, &context()?),
         Command::Templates(command) => {
-            let settings = settings::load(global.settings.as_deref())?;
+            let settings = settings::load(global)?;
             templates::run(&command, &Catalog::new(settings.templates), global.output)
         }
         #[cfg(feature = "docker")]
         Command::Gc(options) => gc::run(&options, &context()?),
+        #[cfg(feature = "kubernetes")]
+        Command::Render(options) => render::run(*options, &context()?),
+        #[cfg(feature = "kubernetes")]
+        Command::Setup(command) => setup::run(&command, &context()?),
+        #[cfg(feature = "serve")]
+        Command::Serve(options) => serve::run(options, &context()?),
+        #[cfg(feature = "serve")]
+        Command::Token(command) => token::run(&command, global.output),
         Command::Backends => backends::run(&context()?),
         Command::Completions(options) => completions::run(&options),
     }
@@ -56,8 +74,8 @@ pub(crate) struct Context {
     pub(crate) manager: DeploymentManager,
     pub(crate) format: Format,
     #[cfg_attr(
-        not(feature = "docker"),
-        expect(dead_code, reason = "only `gc` needs more of it than the manager")
+        not(any(feature = "docker", feature = "kubernetes", feature = "serve")),
+        expect(dead_code, reason = "only some verbs need more of it than the manager")
     )]
     pub(crate) settings: Settings,
     backend: Option<String>,
@@ -66,7 +84,7 @@ pub(crate) struct Context {
 
 impl Context {
     fn new(global: &GlobalOptions) -> Result<Self> {
-        let settings = settings::load(global.settings.as_deref())?;
+        let settings = settings::load(global)?;
         let backends = crate::backends::join(&settings);
         let catalog = Catalog::new(settings.templates.iter().cloned());
         let runtime = runtime::Builder::new_current_thread()
@@ -99,6 +117,18 @@ impl Context {
         })
     }
 
+    /// Does some work until Ctrl-C or SIGTERM, which it is told of and ends after.
+    #[cfg(feature = "serve")]
+    pub(crate) fn until_stopped<T>(
+        &self,
+        work: impl AsyncFnOnce(Pin<Box<dyn Future<Output = ()>>>) -> T,
+    ) -> Result<T> {
+        self.runtime.block_on(async {
+            let stopped = stopped().map_err(|source| Error::Io { operation: "listen to signals", source })?;
+            Ok(work(Box::pin(stopped)).await)
+        })
+    }
+
     /// Says that the mock simulates, where it is what a verb acts on.
     pub(crate) fn say_if_simulated(&self) -> Result<()> {
         if self.manager.backends().get(self.backend())?.name() == "mock" {
@@ -108,6 +138,26 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// Comes with the first Ctrl-C or SIGTERM from now on.
+#[cfg(all(feature = "serve", unix))]
+fn stopped() -> std::io::Result<impl Future<Output = ()> + use<>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
+}
+
+/// Comes with the first Ctrl-C.
+#[cfg(all(feature = "serve", not(unix)))]
+fn stopped() -> std::io::Result<impl Future<Output = ()> + use<>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
 /// The template that a person names: a path where it holds a separator or a dot, which no id does.

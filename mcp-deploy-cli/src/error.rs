@@ -27,6 +27,10 @@ pub(crate) enum Error {
     /// The program's own input and output.
     #[error("failed to {operation}")]
     Io { operation: &'static str, source: io::Error },
+    /// The HTTP API cannot be served.
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Serve(#[from] mcp_deploy_http::ServeError),
     /// Whoever read stdout has read enough.
     #[error("stdout is closed")]
     ClosedPipe,
@@ -48,6 +52,12 @@ impl Error {
             Self::Verbs(errors) => errors.first().map_or(1, exit_code),
             Self::ToolNotFound { .. } => 4,
             Self::ToolFailed(_) | Self::Io { .. } => 1,
+            #[cfg(feature = "serve")]
+            Self::Serve(error) => match error {
+                mcp_deploy_http::ServeError::Settings(_) => 3,
+                mcp_deploy_http::ServeError::Bind { .. } => 5,
+                _ => 1,
+            },
             Self::ClosedPipe => 0,
             Self::Interrupted => 130,
         }
@@ -69,6 +79,8 @@ impl Error {
             Self::ToolNotFound { .. } => vec![Report::new("tool_not_found", self)],
             Self::ToolFailed(_) => vec![Report::new("tool_failed", self)],
             Self::Io { .. } => vec![Report::new("io", self)],
+            #[cfg(feature = "serve")]
+            Self::Serve(error) => vec![Report::new("serve", error)],
             Self::ClosedPipe | Self::Interrupted => Vec::new(),
         }
     }

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     // A shell that completes a line runs this program: then it prints the candidates and ends here.
     CompleteEnv::with_factory(Cli::command).complete();
     let Cli { global, command } = Cli::parse();
-    log_to_stderr(global.log_format);
+    log_to_stderr(global.log_format, command.usual_log());
     let format = global.output;
     match commands::run(command, &global) {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,10 +40,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs what `RUST_LOG` asks for; nothing by default, for errors are told anyway.
-fn log_to_stderr(format: LogFormat) {
+/// Logs what `RUST_LOG` asks for, or what is usual.
+fn log_to_stderr(format: LogFormat, usual: &str) {
     let wanted = env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
-    let wanted = wanted.map_or_else(|| Ok(Targets::default()), |wanted| wanted.parse());
+    let wanted: Result<Targets, _> = wanted.as_deref().unwrap_or(usual).parse();
     let wanted = wanted.unwrap_or_else(|error| {
         talk(&format!("warning: `RUST_LOG` is not heeded: {error}"));
         Targets::default()
@@ -59,9 +59,10 @@ fn log_to_stderr(format: LogFormat) {
 }
 
 /// Whether a line of the log can hold no secret. Below info the client of Docker writes whole requests and answers,
-/// and with them the environment of containers; whatever `RUST_LOG` asks for, that is not shown.
+/// and with them the environment of containers, and the client of MCP what tools are called with; whatever
+/// `RUST_LOG` asks for, that is not shown.
 fn is_discreet(target: &str, level: Level) -> bool {
-    !target.starts_with("bollard") || level <= Level::INFO
+    !["bollard", "rmcp"].iter().any(|talkative| target.starts_with(talkative)) || level <= Level::INFO
 }
 
 #[cfg(test)]
@@ -69,8 +70,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_to_docker_are_not_logged() {
+    fn requests_to_docker_and_to_servers_are_not_logged() {
         assert!(!is_discreet("bollard::docker", Level::DEBUG) && !is_discreet("bollard::read", Level::TRACE));
+        assert!(!is_discreet("rmcp::service", Level::TRACE) && is_discreet("rmcp::service", Level::WARN));
         assert!(
             is_discreet("bollard::docker", Level::WARN) && is_discreet("mcp_deploy_docker", Level::TRACE)
         );

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use mcp_deploy_core::{Error, Result, Settings};
 
+use crate::args::GlobalOptions;
+
 /// The variable that names the settings file.
 pub(crate) const SETTINGS_VARIABLE: &str = "MCP_SETTINGS";
 /// Our directory in the user's ones.
@@ -17,14 +19,21 @@ const DIRECTORY: &str = "mcp-deploy";
 /// # Errors
 ///
 /// [`Error::Invalid`], with the file and the line, or the variable, that is wrong.
-pub(crate) fn load(file: Option<&Path>) -> Result<Settings> {
+pub(crate) fn load(global: &GlobalOptions) -> Result<Settings> {
     let user = etcetera::choose_base_strategy().ok();
-    let mut settings = match (named(file), user.as_ref().map(usual_file)) {
+    let mut settings = match (named(global.settings.as_deref()), user.as_ref().map(usual_file)) {
         (Some(file), _) => read(&file)?,
         (None, Some(file)) if file.exists() => read(&file)?,
         _ => Settings::default(),
     };
     settings.apply_environment(|name| env::var(name).ok())?;
+    #[cfg(feature = "kubernetes")]
+    {
+        let GlobalOptions { context, namespace, .. } = global;
+        let kubernetes = &mut settings.kubernetes;
+        kubernetes.context = context.clone().or(kubernetes.context.take());
+        kubernetes.namespace = namespace.clone().unwrap_or(std::mem::take(&mut kubernetes.namespace));
+    }
     if let (None, Some(user)) = (&settings.mock.state, user) {
         let directory = user.state_dir().unwrap_or_else(|| user.data_dir());
         settings.mock.state = Some(directory.join(DIRECTORY).join("mock.json"));
@@ -48,7 +57,9 @@ fn read(file: &Path) -> Result<Settings> {
     })?;
     let mut settings = parse(&text, file)?;
     let directory = file.parent().unwrap_or(Path::new(""));
-    for path in settings.templates.iter_mut().chain(&mut settings.mock.state) {
+    for path in
+        settings.templates.iter_mut().chain(&mut settings.mock.state).chain(&mut settings.http.tokens_file)
+    {
         *path = directory.join(&path);
     }
     Ok(settings)

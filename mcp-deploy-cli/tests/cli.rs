@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -250,4 +251,33 @@ fn environment(home: &Path) -> BTreeMap<&'static str, String> {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_served_answers_and_ends_with_sigterm() {
+    let program = Program::new();
+    let mut child = program
+        .command(&["serve", "--bind", "127.0.0.1:0", "--backend", "mock"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = told.find(|line| line.starts_with("serving http://")).unwrap();
+    let address = line.trim_start_matches("serving http://").split('/').next().unwrap();
+    let mut connection = TcpStream::connect(address).unwrap();
+    write!(connection, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{\"status\":\"ok\"}"), "{answer}");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_server_for_others_without_tokens_is_refused() {
+    let program = Program::new();
+    let refused = program.run(&["serve", "--bind", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(text(&refused.stderr).contains("MCP_API_TOKENS_FILE"), "{}", text(&refused.stderr));
 }

@@ -177,7 +177,8 @@ pub enum Progress {
 }
 
 /// What a deploy is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
     /// The platform is told.
@@ -206,6 +207,9 @@ pub struct LogOptions {
     pub since: Option<Timestamp>,
     /// Whether to wait for more.
     pub follow: bool,
+    /// Lines of the run before the current one, of each instance that was started again; never followed. Only
+    /// where the platform keeps the runs apart.
+    pub previous: bool,
 }
 
 /// Which deployments; all by default.
@@ -239,29 +243,43 @@ impl Selector {
 /// An address that works from here, and what keeps it open.
 pub struct Connection {
     url: String,
+    host: Option<String>,
     _guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Connection {
     /// An address that needs nothing to stay open.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), _guard: None }
+        Self { url: url.into(), host: None, _guard: None }
     }
 
     /// An address that works as long as `guard` lives: a port-forward, a server.
     pub fn guarded(url: impl Into<String>, guard: impl Any + Send + Sync) -> Self {
-        Self { url: url.into(), _guard: Some(Box::new(guard)) }
+        Self { url: url.into(), host: None, _guard: Some(Box::new(guard)) }
+    }
+
+    /// Says by which host clients call the server, where that is another than the one of the URL: what it answers
+    /// to a request through a tunnel proves little where it looks at the `Host` of a request.
+    #[must_use]
+    pub fn called(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
     }
 
     /// The URL of the MCP endpoint.
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// The host by which clients call the server, where that is another than the one of the URL.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Connection").field("url", &self.url).field("host", &self.host).finish_non_exhaustive()
     }
 }
 

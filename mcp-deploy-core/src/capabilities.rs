@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{DeploymentSpec, Error, Network, RestartPolicy, Result, TransportKind};
+use crate::{DeploymentSpec, Error, LogOptions, Network, RestartPolicy, Result, TransportKind};
 
 /// What a backend can do with the parts of a spec: enforced, or refused before anything is touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +18,8 @@ pub struct Capabilities {
     pub host_mounts: bool,
     /// A port of the host that the user chooses.
     pub host_port: bool,
+    /// A limit of processes and threads.
+    pub pids: bool,
     /// What can happen when the server's process ends.
     pub restart_policies: &'static [RestartPolicy],
     /// A server that reaches nothing.
@@ -36,6 +38,8 @@ pub struct Capabilities {
     pub revisions: u32,
     /// Which logs can be read.
     pub logs: Logs,
+    /// Whether the logs of the run before the current one are kept apart.
+    pub previous_logs: bool,
     /// Why a part is refused, where there is more to say than that it is.
     pub reasons: &'static [(Part, &'static str)],
 }
@@ -57,6 +61,8 @@ pub enum Part {
     HostMounts,
     /// A port of the host.
     HostPort,
+    /// A limit of processes and threads.
+    Pids,
     /// A server that reaches nothing.
     NetworkNone,
     /// A list of what it may reach.
@@ -92,6 +98,7 @@ impl Capabilities {
         volumes: false,
         host_mounts: false,
         host_port: false,
+        pids: false,
         restart_policies: &[RestartPolicy::Always],
         network_none: false,
         network_rules: false,
@@ -101,6 +108,7 @@ impl Capabilities {
         placement: false,
         revisions: 0,
         logs: Logs::None,
+        previous_logs: false,
         reasons: &[],
     };
 
@@ -124,6 +132,7 @@ impl Capabilities {
             volumes,
             host_mounts,
             host_port,
+            pids,
             restart_policies,
             network_none,
             network_rules,
@@ -133,6 +142,7 @@ impl Capabilities {
             placement,
             revisions: _,
             logs: _,
+            previous_logs: _,
             reasons: _,
         } = self;
         let (none, rules, hosts) = match &spec.network {
@@ -152,6 +162,7 @@ impl Capabilities {
             (!spec.volumes.is_empty(), *volumes, Part::Volumes, "named volumes"),
             (!spec.mounts.is_empty(), *host_mounts, Part::HostMounts, "mounts of host paths"),
             (spec.host_port.is_some(), *host_port, Part::HostPort, "a port of the host"),
+            (spec.resources.limits.pids.is_some(), *pids, Part::Pids, "a limit of processes"),
             (none, *network_none, Part::NetworkNone, "a server without network"),
             (rules, *network_rules, Part::NetworkRules, "rules for the network"),
             (hosts, *network_hosts, Part::NetworkHosts, "host names in the rules for the network"),
@@ -174,6 +185,19 @@ impl Capabilities {
             None => Ok(()),
             Some(feature) => Err(Error::Unsupported { backend, feature }),
         }
+    }
+
+    /// Refuses lines that cannot be told from others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`].
+    pub fn check_logs(&self, backend: &'static str, options: LogOptions) -> Result<()> {
+        if options.previous && !self.previous_logs {
+            let feature = "the log of the run before alone: the log holds all runs of the server".to_owned();
+            return Err(Error::Unsupported { backend, feature });
+        }
+        Ok(())
     }
 
     fn too_many(&self, replicas: u32) -> Option<String> {

@@ -66,6 +66,26 @@ pub enum Behaviour {
     BadImage,
 }
 
+impl Behaviour {
+    /// What `mcp-mock-server` is told to behave so, in its variable `MOCK_BEHAVIOUR`; `None` where it is no
+    /// behaviour of a server.
+    pub fn of_mock_server(self) -> Option<String> {
+        Some(match self {
+            Self::Well => "well".to_owned(),
+            Self::EchoesEnvironment => "echo-environment".to_owned(),
+            Self::Explores => "explore".to_owned(),
+            Self::WritesToTheRoot => "write:/t-written".to_owned(),
+            Self::Crashes(code) => format!("crash:{code}"),
+            Self::NeverListens => "never-listens".to_owned(),
+            Self::Slow(delay) => format!("slow:{}", delay.as_millis()),
+            Self::IgnoresSigterm => "ignore-sigterm".to_owned(),
+            Self::Stdio => "stdio".to_owned(),
+            Self::NotMcp => "not-mcp".to_owned(),
+            Self::BadImage => return None,
+        })
+    }
+}
+
 /// What the suite needs of a backend.
 #[async_trait]
 pub trait Fixture: fmt::Debug + Send + Sync {

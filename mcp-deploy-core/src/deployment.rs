@@ -49,6 +49,10 @@ pub struct Deployment {
     pub configuration: BTreeMap<String, Value>,
     /// Which parts of the default hardening the template takes back.
     pub relaxations: Vec<Relaxation>,
+    /// Where somebody else has changed what was deployed, as places in the platform's own objects; the next
+    /// deploy takes it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
     /// What the server answered, filled by verbs that ask it.
     pub mcp: Option<McpReport>,
     /// Why it does not work, where it does not.
@@ -76,6 +80,7 @@ impl Deployment {
             updated_at: now,
             configuration: spec.configuration.clone(),
             relaxations: spec.security.relaxations(),
+            drift: Vec::new(),
             mcp: None,
             failure: None,
         }

@@ -92,7 +92,10 @@ pub use report::{Era, McpReport, ServerInfo};
 pub use request::{Overrides, Request};
 pub use resolve::{missing, resolve};
 pub use schema::{ConfigSchema, Property, VolumeMount, coerce};
-pub use settings::{DockerSettings, MockSettings, PortRange, PortRangeError, Settings, Variable};
+pub use settings::{
+    DockerSettings, HttpSettings, KubernetesSettings, MockSettings, PortRange, PortRangeError, Settings,
+    Token, Variable,
+};
 pub use spec::{
     AccessMode, Autoscaling, DeploymentSpec, Exposure, Health, Mount, Network, Peer, Placement, PullPolicy,
     REDACTED, Relaxation, ResourceAmounts, Resources, RestartPolicy, RunAsUser, Secrets, Security,

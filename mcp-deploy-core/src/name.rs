@@ -10,6 +10,8 @@ use crate::error::count;
 /// The letters of a derived suffix: no vowels, so no words, and no digit that reads like a letter.
 const SUFFIX_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LENGTH: usize = 5;
+/// Of one that has to tell the keys of all callers apart.
+const DIGEST_SUFFIX_LENGTH: usize = 10;
 
 /// The name of a deployment: 2 to 50 characters of `a-z 0-9 -`, a letter first, a letter or digit last.
 ///
@@ -43,12 +45,22 @@ impl DeploymentName {
     /// A new name for a deployment of `template`: the template's id, cut where needed, and a random suffix
     /// of 5 characters.
     pub fn derived_from(template: &TemplateId) -> Self {
-        let room = Self::MAX_LENGTH - SUFFIX_LENGTH - 1;
+        Self::with_suffix(template, (0..SUFFIX_LENGTH).map(|_| fastrand::usize(..SUFFIX_ALPHABET.len())))
+    }
+
+    /// The name that belongs to a digest, of a key of the caller's: the same each time, with a suffix of a
+    /// character for each of the digest's first 10 bytes.
+    pub fn derived_from_digest(template: &TemplateId, digest: &[u8; 32]) -> Self {
+        Self::with_suffix(template, digest.iter().take(DIGEST_SUFFIX_LENGTH).map(|byte| usize::from(*byte)))
+    }
+
+    /// The suffix is of places in the alphabet, counted round.
+    fn with_suffix(template: &TemplateId, places: impl Iterator<Item = usize>) -> Self {
+        let suffix: String =
+            places.map(|place| char::from(SUFFIX_ALPHABET[place % SUFFIX_ALPHABET.len()])).collect();
+        let room = Self::MAX_LENGTH - suffix.len() - 1;
         let stem = template.as_str();
         let stem = stem[..stem.len().min(room)].trim_end_matches('-');
-        let suffix: String = (0..SUFFIX_LENGTH)
-            .map(|_| char::from(SUFFIX_ALPHABET[fastrand::usize(..SUFFIX_ALPHABET.len())]))
-            .collect();
         Self(format!("{stem}-{suffix}"))
     }
 }

@@ -8,6 +8,7 @@ mod sort;
 use std::future::Future;
 use std::time::Duration;
 
+use reqwest::header::{HOST, HeaderValue};
 use rmcp::model::{CallToolRequestParams, ClientCapabilities, ContentBlock, Implementation, ProtocolVersion};
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
@@ -16,7 +17,7 @@ use rmcp::{ClientHandler, RoleClient};
 use serde_json::{Map, Value};
 
 use self::sort::{of_handshake, of_request};
-use crate::{BoxError, Era, McpReport, ServerInfo, Tool};
+use crate::{BoxError, Connection, Era, McpReport, ServerInfo, Tool};
 
 /// How long the end of a session may take before its connection is just closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -57,15 +58,43 @@ pub struct ToolAnswer {
     pub structured: Option<Value>,
 }
 
+/// Where a server is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Address<'a> {
+    url: &'a str,
+    host: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Address<'a> {
+    fn from(url: &'a str) -> Self {
+        Self { url, host: None }
+    }
+}
+
+impl<'a> From<&'a String> for Address<'a> {
+    fn from(url: &'a String) -> Self {
+        url.as_str().into()
+    }
+}
+
+/// Asked by the host by which clients call it, also through a tunnel: many servers refuse hosts that they do not
+/// know.
+impl<'a> From<&'a Connection> for Address<'a> {
+    fn from(connection: &'a Connection) -> Self {
+        Self { url: connection.url(), host: connection.host() }
+    }
+}
+
 /// Asks who the server is and which tools it has. A server that wants authorization is a success: it can be
 /// reached, and the report says so.
 ///
 /// # Errors
 ///
 /// [`ProbeError`]; at the latest after `patience`.
-pub async fn probe(url: &str, patience: Duration) -> Result<McpReport, ProbeError> {
+pub async fn probe<'a>(address: impl Into<Address<'a>>, patience: Duration) -> Result<McpReport, ProbeError> {
+    let address = address.into();
     let asked = within(patience, async {
-        let client = Client::connect(url).await?;
+        let client = Client::connect(address).await?;
         let tools = client
             .tools()
             .await
@@ -86,7 +115,7 @@ pub async fn probe(url: &str, patience: Duration) -> Result<McpReport, ProbeErro
 /// [`ProbeError`]; at the latest after `patience`.
 pub async fn list_tools(url: &str, patience: Duration) -> Result<Vec<Tool>, ProbeError> {
     within(patience, async {
-        let client = Client::connect(url).await?;
+        let client = Client::connect(url.into()).await?;
         let tools = client.tools().await;
         client.close().await;
         tools
@@ -106,7 +135,7 @@ pub async fn call_tool(
     patience: Duration,
 ) -> Result<ToolAnswer, ProbeError> {
     within(patience, async {
-        let client = Client::connect(url).await?;
+        let client = Client::connect(url.into()).await?;
         let answer = client.call(tool.to_owned(), arguments).await;
         client.close().await;
         answer
@@ -138,10 +167,12 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(url: &str) -> Result<Self, ProbeError> {
+    async fn connect(Address { url, host }: Address<'_>) -> Result<Self, ProbeError> {
+        let host = host.and_then(|host| HeaderValue::from_str(host).ok());
         // The address is ours: a proxy of the environment does not know it.
         let http = reqwest::Client::builder()
             .no_proxy()
+            .default_headers(host.map(|host| (HOST, host)).into_iter().collect())
             .build()
             .map_err(|error| ProbeError::Unreachable(error.into()))?;
         let config = StreamableHttpClientTransportConfig::with_uri(url);

@@ -1,6 +1,8 @@
 //! The program's configuration: one struct, read by the binaries, passed to everything else.
 
 mod environment;
+mod http;
+mod kubernetes;
 mod port_range;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,6 +11,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use self::environment::Variable;
+pub use self::http::HttpSettings;
+pub use self::kubernetes::{KubernetesSettings, Token};
 pub use self::port_range::{PortRange, PortRangeError};
 
 /// Where images of templates that name none come from.
@@ -36,8 +40,12 @@ pub struct Settings {
     pub templates: Vec<PathBuf>,
     /// The Docker backend's own settings.
     pub docker: DockerSettings,
+    /// The Kubernetes backend's own settings.
+    pub kubernetes: KubernetesSettings,
     /// The mock's own settings.
     pub mock: MockSettings,
+    /// The HTTP server's own settings.
+    pub http: HttpSettings,
 }
 
 /// The Docker backend's own settings.
@@ -93,7 +101,9 @@ impl Default for Settings {
             image_registry: DEFAULT_IMAGE_REGISTRY.to_owned(),
             templates: Vec::new(),
             docker: DockerSettings::default(),
+            kubernetes: KubernetesSettings::default(),
             mock: MockSettings::default(),
+            http: HttpSettings::default(),
         }
     }
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mcp_deploy_core::probe::{ProbeError, call_tool, list_tools, probe};
-use mcp_deploy_core::{Era, Tool};
+use mcp_deploy_core::{Connection, Era, Tool};
 use mcp_deploy_mock::{HttpMode, HttpServer, ServerProfile};
 use serde_json::{Map, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -110,4 +112,29 @@ async fn a_tool_is_called_and_answers_in_both_eras() {
         let error = call_tool(&url, "tool-9", Map::new(), PATIENCE).await.unwrap_err();
         assert!(matches!(error, ProbeError::Server(_)), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn through_a_tunnel_a_server_is_called_as_its_clients_call_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let (told, mut asked) = mpsc::unbounded_channel();
+    let refusing = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            told.send(String::from_utf8_lossy(&request[..length]).to_lowercase()).unwrap();
+            let answer =
+                b"HTTP/1.1 421 Misdirected Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+    let connection = Connection::new(&url).called("demo.mcp-servers.svc");
+    let error = probe(&connection, PATIENCE).await.unwrap_err();
+    refusing.abort();
+    assert!(matches!(error, ProbeError::HostRejected(_)), "{error:?}");
+    let request = asked.recv().await.unwrap();
+    assert_eq!(request.matches("\r\nhost: ").count(), 1, "{request}");
+    assert!(request.contains("\r\nhost: demo.mcp-servers.svc\r\n"), "{request}");
 }

@@ -1,6 +1,7 @@
 //! The backend: the verbs of the trait.
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mcp_deploy_core::{
     BackendHealth, Capabilities, Connection, DeleteOptions, DeployOptions, Deployment, DeploymentBackend,
@@ -61,6 +62,7 @@ impl DeploymentBackend for DockerBackend {
             volumes: true,
             host_mounts: true,
             host_port: true,
+            pids: true,
             restart_policies: &[RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never],
             revisions: 1,
             logs: Logs::Kept,
@@ -183,6 +185,9 @@ impl DeploymentBackend for DockerBackend {
     }
 
     fn logs(&self, name: &DeploymentName, options: LogOptions) -> LogStream {
+        if let Err(error) = self.capabilities().check_logs(BACKEND, options) {
+            return stream::iter([Err(error)]).boxed();
+        }
         logs::stream(self.clone(), name.clone(), options)
     }
 

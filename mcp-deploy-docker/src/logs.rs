@@ -115,7 +115,7 @@ impl Reading {
         if is_cut && !found.is_up() {
             return Ok(false);
         }
-        let LogOptions { tail, since, follow } = self.options;
+        let LogOptions { tail, since, follow, previous: _ } = self.options;
         if tail == Some(0) && !follow {
             return Ok(false);
         }

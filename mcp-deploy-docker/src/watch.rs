@@ -79,7 +79,8 @@ impl Watching {
         self.seen.clear();
         let mut filters = labels::filter(&self.selector);
         filters.insert("type", vec!["container".to_owned()]);
-        let since = Timestamp::now().as_second().to_string();
+        let now = Timestamp::now();
+        let since = format!("{}.{:09}", now.as_second(), now.subsec_nanosecond());
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
         match self.backend.docker().await {
             Ok(docker) => self.events = Some(docker.events(Some(options)).boxed()),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mcp_deploy_core::{
     BackendHealth, Capabilities, Connection, DeleteOptions, DeployOptions, Deployment, DeploymentBackend,
@@ -332,6 +333,9 @@ impl DeploymentBackend for MockBackend {
     }
 
     fn logs(&self, name: &DeploymentName, options: LogOptions) -> LogStream {
+        if let Err(error) = self.capabilities().check_logs(BACKEND, options) {
+            return stream::iter([Err(error)]).boxed();
+        }
         logs::stream(self.clone(), name.clone(), options)
     }
 

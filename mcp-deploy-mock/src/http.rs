@@ -10,7 +10,8 @@ use std::time::Duration;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -42,6 +43,9 @@ pub enum HttpMode {
     NotMcp,
     /// It refuses the host name that it is called by, as servers do that think they are alone on a laptop.
     HostRejected,
+    /// It speaks MCP to who calls it by a name or an address of its own machine, and refuses every other host name,
+    /// as the SDKs do by default.
+    LocalOnly,
     /// It reads requests and never answers them.
     Mute,
     /// It wants a bearer token and answers `401`.
@@ -221,8 +225,9 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<
         (_, HttpMode::Legacy) if is_modern(&request) => {
             response(StatusCode::BAD_REQUEST, JSON, NOT_INITIALIZED)
         }
+        (_, HttpMode::LocalOnly) if is_local(&request) => mcp.handle(request).await,
         (_, HttpMode::Mcp | HttpMode::Legacy) => mcp.handle(request).await,
-        (_, HttpMode::HostRejected) => {
+        (_, HttpMode::HostRejected | HttpMode::LocalOnly) => {
             response(StatusCode::FORBIDDEN, TEXT, "Forbidden: Host header is not allowed\n")
         }
         (_, HttpMode::Mute) => {
@@ -238,6 +243,12 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<
 fn is_modern(request: &Request<Incoming>) -> bool {
     let version = request.headers().get("mcp-protocol-version");
     version.is_some_and(|version| version.as_bytes() >= b"2026-07-28".as_slice())
+}
+
+/// Whether a request calls the server by a name or an address of its own machine.
+fn is_local(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    host.is_some_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"))
 }
 
 const NOT_INITIALIZED: &str =

@@ -73,7 +73,7 @@ pub(crate) fn keep_the_last(written: &mut Vec<LogLine>) {
 
 /// The lines that the options choose.
 pub(crate) fn chosen(lines: Vec<LogLine>, options: LogOptions) -> Vec<LogLine> {
-    let LogOptions { tail, since, follow: _ } = options;
+    let LogOptions { tail, since, follow: _, previous: _ } = options;
     let mut lines: Vec<LogLine> = lines
         .into_iter()
         .filter(|line| since.is_none_or(|since| line.timestamp.is_none_or(|at| at >= since)))

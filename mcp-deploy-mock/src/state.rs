@@ -23,6 +23,7 @@ pub(crate) fn capabilities() -> Capabilities {
         volumes: true,
         host_mounts: true,
         host_port: true,
+        pids: true,
         restart_policies: &[RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never],
         network_none: true,
         network_rules: true,
@@ -32,6 +33,7 @@ pub(crate) fn capabilities() -> Capabilities {
         placement: true,
         revisions: 10,
         logs: Logs::Kept,
+        previous_logs: false,
         reasons: &[],
     }
 }

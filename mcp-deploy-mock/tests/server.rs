@@ -135,6 +135,13 @@ async fn modes_change_what_the_mcp_path_answers() {
     let refusal = get(&server, "/mcp").await;
     assert!(refusal.starts_with("HTTP/1.1 401"), "{refusal}");
     assert!(refusal.contains("www-authenticate: Bearer"), "{refusal}");
+    server.set_mode(HttpMode::LocalOnly);
+    let own = format!("localhost:{}", server.address().port());
+    for (host, status) in [(own.as_str(), "405"), ("127.0.0.1", "405"), ("demo.mcp-servers.svc", "403")] {
+        let request = format!("GET /mcp HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = exchange(server.address(), &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {answer}");
+    }
     server.set_mode(HttpMode::Mute);
     let answer = timeout(Duration::from_millis(200), get(&server, "/mcp")).await;
     assert!(answer.is_err(), "a mute server answered {answer:?}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use crate::dist;
 use crate::images;
 use crate::measure::Measurement;
 use crate::workspace::Workspace;
@@ -40,7 +41,8 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     for row in table_rows(&bench.read()?) {
         println!("{row}");
     }
-    measure_docker(sh)
+    measure_docker(sh)?;
+    measure_kubernetes(sh)
 }
 
 /// The figures of the Docker backend, where a daemon answers.
@@ -59,13 +61,24 @@ fn measure_docker(sh: &Shell) -> Result<()> {
     for row in table_rows(&bench.read()?) {
         println!("{row}");
     }
-    let features = ["--no-default-features", "--features", "docker"];
-    cmd!(sh, "cargo build --profile dist -p mcp-deploy-cli --bin mcp-deploy {features...}").run()?;
-    let handed_out = release.with_file_name("dist").join(program.file_name().context("it has a name")?);
-    let size = megabytes(fs::metadata(handed_out)?.len());
-    println!(
-        "| `mcp-deploy` with the Docker backend alone, profile `dist` | {DOCKER_ONLY_SIZE_TARGET} | {size} MB |"
-    );
+    let size = megabytes(fs::metadata(dist::run(sh, Some("docker"))?)?.len());
+    println!("| `cargo xtask dist --features docker` | {DOCKER_ONLY_SIZE_TARGET} | {size} MB |");
+    Ok(())
+}
+
+/// The figures of the Kubernetes backend, where a cluster is named whose node is this machine.
+fn measure_kubernetes(sh: &Shell) -> Result<()> {
+    let is_named = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
+    if !(is_named("KUBECONFIG") && is_named("MCP_DEPLOY_E2E_CLUSTER")) {
+        eprintln!("KUBECONFIG and MCP_DEPLOY_E2E_CLUSTER name no cluster: its figures are left out");
+        return Ok(());
+    }
+    let release = Workspace::load(sh)?.target_directory.join("release");
+    let program = release.join(format!("mcp-deploy{}", consts::EXE_SUFFIX));
+    let bench = cmd!(sh, "cargo bench -p mcp-deploy-k8s --bench cluster");
+    for row in table_rows(&bench.env("MCP_DEPLOY_BENCH_PROGRAM", program).read()?) {
+        println!("{row}");
+    }
     Ok(())
 }
 

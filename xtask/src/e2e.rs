@@ -1,13 +1,20 @@
 //! `cargo xtask e2e PLATFORM`: a real platform, and a server that others have written.
 
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use xshell::{Shell, cmd};
 
+use crate::images;
 use crate::workspace::Workspace;
 
 /// The server of the protocol's own authors that shows all of it; with one version, so that a failure is ours.
 const EVERYTHING: &str = "@modelcontextprotocol/server-everything@2026.8.31";
+/// The image of it that the tests of Docker make.
+const EVERYTHING_IMAGE: &str = "mcp-deploy-test/everything:1";
 /// Where the tests find npm's packages.
 const PACKAGES_VARIABLE: &str = "MCP_DEPLOY_NPM_PACKAGES";
 
@@ -16,22 +23,63 @@ const PACKAGES_VARIABLE: &str = "MCP_DEPLOY_NPM_PACKAGES";
 pub(crate) enum Platform {
     /// The Docker daemon of this environment
     Docker,
+    /// The cluster of `KUBECONFIG`, in namespaces whose names begin with `mcp-deploy-`
+    Kubernetes,
 }
 
-pub(crate) fn run(sh: &Shell, platform: Platform) -> Result<()> {
+/// `load` is what brings an image of the local daemon onto the nodes of a cluster.
+pub(crate) fn run(sh: &Shell, platform: Platform, load: Option<&str>) -> Result<()> {
+    let packages = packages(sh)?;
+    cmd!(sh, "cargo build --workspace").run()?;
+    match platform {
+        Platform::Docker => docker(sh, &packages),
+        Platform::Kubernetes => kubernetes(sh, &packages, load),
+    }
+}
+
+fn packages(sh: &Shell) -> Result<PathBuf> {
     let directory = Workspace::load(sh)?.target_directory.join("e2e");
     // Without a manifest of its own, npm looks for one above.
     sh.write_file(directory.join("package.json"), "{\"private\": true}\n")?;
     cmd!(sh, "npm install --prefix {directory} --no-audit --no-fund {EVERYTHING}")
         .run()
         .context("npm installs the server that is tried; is it there, and its registry?")?;
-    let packages = directory.join("node_modules");
-    match platform {
-        Platform::Docker => {
-            let tests = ["--package", "mcp-deploy-docker", "--test", "daemon", "--", "a_server_of_others"];
-            cmd!(sh, "cargo build --workspace").run()?;
-            cmd!(sh, "cargo test {tests...}").env(PACKAGES_VARIABLE, packages).run()?;
+    Ok(directory.join("node_modules"))
+}
+
+fn docker(sh: &Shell, packages: &Path) -> Result<()> {
+    let tests = ["--package", "mcp-deploy-docker", "--test", "daemon", "--", "a_server_of_others"];
+    cmd!(sh, "cargo test {tests...}").env(PACKAGES_VARIABLE, packages).run()?;
+    Ok(())
+}
+
+fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
+    let kubeconfig = kubeconfig().context("KUBECONFIG is not set: it names the cluster to test on")?;
+    images::mock_server(sh)?;
+    // The tests of Docker make it.
+    docker(sh, packages)?;
+    if let Some(load) = load {
+        let mut words = load.split_whitespace();
+        let program = words.next().context("`--load` names no program")?;
+        let words: Vec<&str> = words.collect();
+        for image in [images::MOCK_SERVER, EVERYTHING_IMAGE] {
+            cmd!(sh, "{program}")
+                .args(&words)
+                .arg(image)
+                .run()
+                .context("bringing an image onto the nodes")?;
         }
     }
+    for test in ["conformance_cluster", "conformance_cached", "cluster"] {
+        cmd!(sh, "cargo test --package mcp-deploy-k8s --test {test}")
+            .env("MCP_DEPLOY_E2E_KUBECONFIG", &kubeconfig)
+            .env("MCP_DEPLOY_E2E_EVERYTHING", EVERYTHING_IMAGE)
+            .run()?;
+    }
     Ok(())
+}
+
+/// The one that is named; the default one is a person's own cluster, and nothing to test on unasked.
+fn kubeconfig() -> Option<OsString> {
+    env::var_os("KUBECONFIG").filter(|path| !path.is_empty())
 }

@@ -26,6 +26,14 @@ USER 1000
 ENTRYPOINT [\"/mcp-mock-server\", \"--template\", \"/template.json\"]
 ";
 
+/// The image that the tests on a cluster run.
+pub(crate) const MOCK_SERVER: &str = "mcp-deploy-test/mock-server:1";
+
+const MOCK_SERVER_DOCKERFILE: &str = "\
+FROM scratch
+COPY mcp-mock-server /mcp-mock-server
+";
+
 /// Builds the server, then the image. No registry takes part.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     let template = workspace::root().join("mcp-deploy-core/templates/demo/template.json");
@@ -39,7 +47,21 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     sh.write_file(directory.join("Dockerfile"), DOCKERFILE)?;
     sh.copy_file(server, directory.join("mcp-mock-server"))?;
     sh.copy_file(&template, directory.join("template.json"))?;
-    let image = format!("{docker_image}:{docker_tag}");
+    build(sh, &format!("{docker_image}:{docker_tag}"), &directory)
+}
+
+/// Builds the image of the mock server that tests run.
+pub(crate) fn mock_server(sh: &Shell) -> Result<()> {
+    let target_directory = Workspace::load(sh)?.target_directory;
+    let server = static_server(sh, &target_directory)?;
+    let directory = target_directory.join("images/mock-server");
+    sh.create_dir(&directory)?;
+    sh.write_file(directory.join("Dockerfile"), MOCK_SERVER_DOCKERFILE)?;
+    sh.copy_file(server, directory.join("mcp-mock-server"))?;
+    build(sh, MOCK_SERVER, &directory)
+}
+
+fn build(sh: &Shell, image: &str, directory: &Path) -> Result<()> {
     // The first builder of Docker needs no plugin, and is enough for three copies.
     cmd!(sh, "docker build --quiet --tag {image} {directory}")
         .env("DOCKER_BUILDKIT", "0")

@@ -14,11 +14,15 @@ use crate::workspace::Workspace;
 pub(crate) const PROGRAMS: &[&str] = &["mcp-deploy-cli"];
 
 /// The packages that implement `DeploymentBackend`. They know neither each other nor the programs.
-const BACKENDS: &[&str] = &["mcp-deploy-docker", "mcp-deploy-mock"];
+const BACKENDS: &[&str] = &["mcp-deploy-docker", "mcp-deploy-k8s", "mcp-deploy-mock"];
 
 /// A dependency, and the only members whose manifests may name it, dev-dependencies included.
-const NAMED_ONLY_BY: &[(&str, &[&str])] =
-    &[("bollard", &["mcp-deploy-docker"]), ("clap", &["mcp-deploy-cli", "xtask"])];
+const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
+    ("actix-web", &["mcp-deploy-http"]),
+    ("bollard", &["mcp-deploy-docker"]),
+    ("clap", &["mcp-deploy-cli", "xtask"]),
+    ("kube", &["mcp-deploy-k8s"]),
+];
 
 /// What a build must not contain, directly or not.
 const FORBIDDEN: &[Forbidden] = &[
@@ -32,12 +36,22 @@ const FORBIDDEN: &[Forbidden] = &[
     Forbidden {
         package: "mcp-deploy-cli",
         features: "--no-default-features",
-        crates: &["bollard", "mcp-deploy-docker", "mcp-deploy-mock"],
+        crates: &["bollard", "kube", "mcp-deploy-docker", "mcp-deploy-k8s", "mcp-deploy-mock"],
     },
     Forbidden {
         package: "mcp-deploy-cli",
         features: "--no-default-features --features=docker",
         crates: &["actix-web", "kube", "mcp-deploy-mock"],
+    },
+    Forbidden {
+        package: "mcp-deploy-cli",
+        features: "--no-default-features --features=kubernetes",
+        crates: &["actix-web", "bollard", "mcp-deploy-docker", "mcp-deploy-mock"],
+    },
+    Forbidden {
+        package: "mcp-deploy-http",
+        features: ALL_FEATURES,
+        crates: &["bollard", "clap", "kube", "mcp-deploy-docker", "mcp-deploy-k8s"],
     },
     Forbidden { package: "mcp-deploy-cli", features: ALL_FEATURES, crates: &["aws-lc-rs", "openssl-sys"] },
 ];

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a command line program")]
 
 mod bench;
+mod dist;
 mod e2e;
 mod images;
 mod invariants;
@@ -42,9 +43,19 @@ enum Command {
     E2e {
         /// Which platform
         platform: e2e::Platform,
+        /// What brings an image onto the nodes of the cluster, as in `kind load docker-image`; the image's name
+        /// follows
+        #[arg(long, value_name = "COMMAND")]
+        load: Option<String>,
     },
     /// Build the image of the template `demo` for the local Docker daemon, without a registry
     Images,
+    /// Build the program as it is handed out, small, and print where it is
+    Dist {
+        /// Only these features of `mcp-deploy-cli`, for example `docker`
+        #[arg(long, value_name = "FEATURES")]
+        features: Option<String>,
+    },
     /// Measure speed and memory on this machine and print a Markdown table
     Bench,
     /// Run a program once and print its wall time and peak memory
@@ -71,8 +82,12 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Lint { only } => lint::run(&sh, &only),
         Command::Test { arguments } => test::run(&sh, &arguments),
-        Command::E2e { platform } => e2e::run(&sh, platform),
+        Command::E2e { platform, load } => e2e::run(&sh, platform, load.as_deref()),
         Command::Images => images::run(&sh),
+        Command::Dist { features } => {
+            println!("{}", dist::run(&sh, features.as_deref())?.display());
+            Ok(())
+        }
         Command::Bench => bench::run(&sh),
         Command::Measure { command_line } => measure::run(&command_line),
     }

@@ -44,7 +44,7 @@ pub(crate) fn run(Options { shell }: &Options) -> Result<()> {
 
 /// The ids of the templates.
 pub(crate) fn template_ids() -> Vec<CompletionCandidate> {
-    let settings = settings::load(None).unwrap_or_default();
+    let settings = settings::load(&GlobalOptions::default()).unwrap_or_default();
     let templates = Catalog::new(settings.templates).list().templates;
     let candidate = |template: &Arc<Template>| {
         CompletionCandidate::new(template.id.as_str()).help(Some(template.description.clone().into()))

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use mcp_deploy_core::{Change, Deploy, Deployed, Error as CoreError, Overrides, Request, read_document};
+use mcp_deploy_core::{
+    Change, Deploy, Deployed, DeploymentSpec, Error as CoreError, Overrides, Request, read_document,
+};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
@@ -24,14 +26,21 @@ pub(crate) struct Options {
     /// The template: its id, its directory or its file
     #[arg(add = ArgValueCandidates::new(completions::template_ids))]
     template: String,
-    /// The deployment's name; a new one is made where none is given
-    #[arg(long)]
-    name: Option<String>,
     /// Check everything and touch nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     waiting: WaitOptions,
+    #[command(flatten)]
+    request: RequestOptions,
+}
+
+/// What a deployment is to be.
+#[derive(Args)]
+pub(crate) struct RequestOptions {
+    /// The deployment's name; a new one is made where none is given
+    #[arg(long)]
+    name: Option<String>,
     #[command(flatten)]
     configuration: ConfigurationOptions,
     #[command(flatten)]
@@ -79,11 +88,8 @@ struct OverrideOptions {
 }
 
 pub(crate) fn run(options: Options, context: &Context) -> Result<()> {
-    let Options { template, name, dry_run, waiting, configuration, overrides } = options;
-    let template = read_template(&template, context.manager.catalog())?;
-    let mut request = request(name, configuration, overrides)?;
-    prompt::for_missing(&template, &mut request)?;
-    let spec = context.manager.resolve(&template, &request)?;
+    let Options { template, dry_run, waiting, request } = options;
+    let spec = request.resolve(&template, context)?;
 
     let (progress, steps) = mpsc::unbounded_channel();
     let deploy = Deploy {
@@ -98,24 +104,31 @@ pub(crate) fn run(options: Options, context: &Context) -> Result<()> {
     show(&deployed.deployment, context.format)
 }
 
-/// What the command line asks for.
-fn request(
-    name: Option<String>,
-    configuration: ConfigurationOptions,
-    overrides: OverrideOptions,
-) -> Result<Request, CoreError> {
-    let ConfigurationOptions { config, set, env, env_file } = configuration;
-    let OverrideOptions { image, pull: pull_policy, port: host_port, replicas, memory, cpus } = overrides;
-    let overrides = Overrides { image, pull_policy, host_port, replicas, memory, cpus };
-    let mut request = Request { name, set, overrides, ..Request::default() };
-    if let Some(file) = config {
-        request.file = read_configuration(&file)?;
+impl RequestOptions {
+    /// The spec of a template, with answers asked for on a terminal.
+    pub(crate) fn resolve(self, template: &str, context: &Context) -> Result<DeploymentSpec> {
+        let template = read_template(template, context.manager.catalog())?;
+        let mut request = self.request()?;
+        prompt::for_missing(&template, &mut request)?;
+        Ok(context.manager.resolve(&template, &request)?)
     }
-    for file in env_file {
-        request.environment.extend(env_file::read(&file)?);
+
+    /// What the command line asks for.
+    fn request(self) -> Result<Request, CoreError> {
+        let Self { name, configuration, overrides } = self;
+        let ConfigurationOptions { config, set, env, env_file } = configuration;
+        let OverrideOptions { image, pull: pull_policy, port: host_port, replicas, memory, cpus } = overrides;
+        let overrides = Overrides { image, pull_policy, host_port, replicas, memory, cpus };
+        let mut request = Request { name, set, overrides, ..Request::default() };
+        if let Some(file) = config {
+            request.file = read_configuration(&file)?;
+        }
+        for file in env_file {
+            request.environment.extend(env_file::read(&file)?);
+        }
+        request.environment.extend(env);
+        Ok(request)
     }
-    request.environment.extend(env);
-    Ok(request)
 }
 
 fn read_configuration(file: &Path) -> Result<Map<String, Value>, CoreError> {

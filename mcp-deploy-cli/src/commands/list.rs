@@ -34,8 +34,10 @@ pub(crate) fn run(options: Options, context: &Context) -> Result<()> {
     };
     let (aside, errors): (Vec<_>, Vec<_>) =
         errors.into_iter().partition(|(name, error)| is_aside(name, error));
-    for (_, error) in aside {
-        talk(&format!("note: {error}: what it runs is not in the list"));
+    if !aside.is_empty() {
+        let names: Vec<&str> = aside.iter().map(|(name, _)| *name).collect();
+        let names = names.join(" and ");
+        talk(&format!("note: {names} cannot be reached: what runs there is not in the list"));
     }
     if errors.is_empty() || !deployments.is_empty() {
         show(&deployments, context.format)?;

@@ -25,17 +25,21 @@ pub(crate) struct Options {
     /// Only lines since then: `10m` ago, or a time as in `2026-11-23T02:00:00Z`
     #[arg(long, value_name = "WHEN", value_parser = values::moment)]
     since: Option<Timestamp>,
+    /// Only lines of the run before the current one, where the platform keeps the runs apart
+    #[arg(short, long, conflicts_with = "follow")]
+    previous: bool,
     /// Begin each line with its time
     #[arg(long)]
     timestamps: bool,
 }
 
 pub(crate) fn run(options: &Options, context: &Context) -> Result<()> {
-    let log_options = LogOptions { tail: options.tail, since: options.since, follow: options.follow };
+    let Options { name, follow, tail, since, previous, timestamps } = options;
+    let log_options = LogOptions { tail: *tail, since: *since, follow: *follow, previous: *previous };
     context.wait_for(async {
-        let mut lines = context.manager.logs(context.backend(), &options.name, log_options).await?;
+        let mut lines = context.manager.logs(context.backend(), name, log_options).await?;
         while let Some(line) = lines.next().await {
-            print(&text(&line?, options.timestamps, context.format)?)?;
+            print(&text(&line?, *timestamps, context.format)?)?;
         }
         Ok(())
     })?

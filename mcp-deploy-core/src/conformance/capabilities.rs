@@ -45,6 +45,7 @@ fn refused(capabilities: &Capabilities, good: &DeploymentSpec) -> Vec<(&'static 
         volumes,
         host_mounts,
         host_port,
+        pids,
         restart_policies,
         network_none,
         network_rules,
@@ -54,6 +55,7 @@ fn refused(capabilities: &Capabilities, good: &DeploymentSpec) -> Vec<(&'static 
         placement,
         revisions: _,
         logs: _,
+        previous_logs: _,
         reasons: _,
     } = capabilities;
     let mut refused = Vec::new();
@@ -86,6 +88,7 @@ fn refused(capabilities: &Capabilities, good: &DeploymentSpec) -> Vec<(&'static 
         spec.mounts = vec![Mount { host_path: "/srv".to_owned(), path: "/srv".to_owned(), read_only: true }];
     });
     without(*host_port, "host port", &|spec| spec.host_port = Some(21999));
+    without(*pids, "limit of processes", &|spec| spec.resources.limits.pids = Some(64));
     without(*network_none, "no network", &|spec| spec.network = Network::None);
     without(*network_rules, "network rules", &|spec| spec.network = cidr.clone());
     without(*network_hosts, "network hosts", &|spec| spec.network = host.clone());

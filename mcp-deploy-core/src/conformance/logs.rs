@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::site::Site;
 use super::{Behaviour, CaseResult, Fixture, ensure};
-use crate::{BoxError, DeploymentName, LogOptions, Request, Status};
+use crate::{BoxError, DeploymentName, Error, LogOptions, Request, Status};
 
 async fn messages(
     site: &Site<'_>,
@@ -61,6 +61,24 @@ pub async fn a_crashed_deployment_has_logs(fixture: &dyn Fixture) -> CaseResult 
     ensure!(site.deploy(&spec).await.is_err(), "a crashing server was deployed");
     let lines = messages(&site, &spec.name, LogOptions::default()).await?;
     ensure!(lines.iter().any(|line| line.contains("told to crash")), "the log is {lines:?}");
+    site.remove(&spec.name).await
+}
+
+/// The lines of the run before come alone, or are refused.
+pub async fn the_run_before_is_told_apart_or_refused(fixture: &dyn Fixture) -> CaseResult {
+    let site = Site::new(fixture);
+    let spec = site.spec(Behaviour::Crashes(6), Request::default())?;
+    ensure!(site.deploy(&spec).await.is_err(), "a crashing server was deployed");
+    let options = LogOptions { previous: true, ..LogOptions::default() };
+    let lines = site.backend.logs(&spec.name, options).collect::<Vec<_>>();
+    let lines = timeout(fixture.patience(), lines).await?;
+    if site.backend.capabilities().previous_logs {
+        let lines = lines.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let told = lines.iter().filter(|line| line.message.contains("told to crash")).count();
+        ensure!(told == 1, "the run before wrote {lines:?}");
+    } else {
+        ensure!(matches!(lines.as_slice(), [Err(Error::Unsupported { .. })]), "it says {lines:?}");
+    }
     site.remove(&spec.name).await
 }
 

@@ -13,7 +13,7 @@ use super::{
     Behaviour, CaseResult, Fixture, capabilities, deploying, failures, hardening, lifecycle, listing, logs,
     values, watching,
 };
-use crate::{BoxError, DeleteOptions, Logs, Selector};
+use crate::{BoxError, DeleteOptions, Logs, Selector, one_line};
 
 /// One case of the suite.
 pub struct Case {
@@ -136,6 +136,7 @@ cases! {
     logs::tail_and_since_choose_lines [WELL, Needs::Logs];
     logs::follow_goes_on_until_it_is_dropped [WELL, Needs::Logs];
     logs::a_crashed_deployment_has_logs [CRASH, Needs::Logs];
+    logs::the_run_before_is_told_apart_or_refused [CRASH, Needs::Logs];
     logs::a_stopped_deployment_has_logs [WELL, Needs::KeptLogs];
     watching::watch_tells_what_is_there_then_synced_then_changes [WELL];
     watching::watch_tells_of_a_new_deployment [WELL];
@@ -183,7 +184,9 @@ fn trial(
     let runtime = Arc::clone(runtime);
     Trial::test(case.name, move || {
         let name = case.name;
-        runtime.block_on(case.run(&*fixture)).map_err(|error| Failed::from(format!("{name}: {error}")))
+        runtime
+            .block_on(case.run(&*fixture))
+            .map_err(|error| Failed::from(format!("{name}: {}", one_line(&*error))))
     })
 }
 

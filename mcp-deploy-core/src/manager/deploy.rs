@@ -83,7 +83,7 @@ impl DeploymentManager {
         };
 
         let ours = deployment.revision;
-        let error = match settle(backend, &spec.name, Some(ours), patience, &options).await {
+        let error = match settle(backend, &spec.name, Some(deployment), patience, &options).await {
             Ok(deployment) => return Ok(Deployed { deployment, change }),
             Err(error) => error,
         };
@@ -138,22 +138,30 @@ fn is_undone(error: &Error) -> bool {
     matches!(error, Error::Failed { .. } | Error::Timeout { .. })
 }
 
-/// Waits until the server answers; `ours` is the revision that it has to be, where that matters.
+/// Waits until the server answers; `deployed` is what our deploy has reported, whose revision it then has to be.
 async fn settle(
     backend: &dyn DeploymentBackend,
     name: &DeploymentName,
-    ours: Option<u64>,
+    deployed: Option<Deployment>,
     patience: Duration,
     options: &DeployOptions,
 ) -> Result<Deployment> {
     let patience = patience.min(LONGEST_WAIT);
     let deadline = Instant::now() + patience;
+    let ours = deployed.as_ref().map(|deployed| deployed.revision);
     options.report(Progress::Phase(Phase::Starting));
     let settled = async {
         let is_over =
             |deployment: &Deployment| deployment.is_settled() || superseded(deployment, ours).is_some();
-        let Ok(ready) = timeout_at(deadline, backend.wait_for(name, is_over)).await else {
+        let ready = async {
+            match deployed.filter(is_over) {
+                Some(ready) => Ok(ready),
+                None => backend.wait_for(name, is_over).await,
+            }
+        };
+        let Ok(ready) = timeout_at(deadline, ready).await else {
             let last_seen = match backend.get(name).await {
+                Ok(Deployment { status, failure: Some(failure), .. }) => format!("{status}, {failure}"),
                 Ok(deployment) => deployment.status.to_string(),
                 Err(error) => error.to_string(),
             };
@@ -209,7 +217,7 @@ async fn go_back(
     let mut spec = revision.spec;
     spec.replicas = before.replicas.desired;
     let back = backend.deploy(&spec, options.clone()).await?;
-    settle(backend, &before.name, Some(back.revision), patience, options).await?;
+    settle(backend, &before.name, Some(back), patience, options).await?;
     Ok(())
 }
 

@@ -29,7 +29,23 @@ pub(super) async fn with_last_lines(
     if !failure.log_tail.is_empty() {
         return failure;
     }
-    let lines = backend.logs(name, LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() });
+    let now = LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() };
+    let mut lines = messages(backend, name, now).await;
+    if lines.len() < LOG_TAIL_LINES && backend.capabilities().previous_logs {
+        // What was just started again has said little yet.
+        let mut before = messages(backend, name, LogOptions { previous: true, ..now }).await;
+        before.append(&mut lines);
+        lines = before.split_off(before.len().saturating_sub(LOG_TAIL_LINES));
+    }
+    failure.log_tail(lines)
+}
+
+async fn messages(
+    backend: &dyn DeploymentBackend,
+    name: &DeploymentName,
+    options: LogOptions,
+) -> Vec<String> {
+    let lines = backend.logs(name, options);
     let lines = lines.filter_map(async |line| line.ok().map(|line| line.message)).collect::<Vec<_>>();
-    failure.log_tail(timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default())
+    timeout(LOG_TAIL_PATIENCE, lines).await.unwrap_or_default()
 }

@@ -91,7 +91,9 @@ async fn asked(
         return deployment;
     }
     let answer = match backend.connect(&deployment.name).await {
-        Ok(connection) => probe::probe(connection.url(), patience).await.map_err(|error| failure(&error)),
+        Ok(connection) => {
+            probe::probe(&connection, patience).await.map_err(|error| failure(&error, connection.host()))
+        }
         Err(error) => Err(Failure::new(FailureReason::Unknown, one_line(&error))),
     };
     match answer {
@@ -135,7 +137,7 @@ async fn handshake(
     let grace_ends = Instant::now() + GRACE.min(patience / 2);
     let mut pause = FIRST_PAUSE;
     loop {
-        let error = match one_try(backend, name, deadline).await? {
+        let (error, host) = match one_try(backend, name, deadline).await? {
             Ok(report) => return Ok(report),
             Err(error) => error,
         };
@@ -145,7 +147,7 @@ async fn handshake(
         if !may_be_starting && now >= grace_ends {
             return Err(Error::Failed {
                 name: name.clone(),
-                failure: Box::new(failure(&error)),
+                failure: Box::new(failure(&error, host.as_deref())),
                 recovery: None,
             });
         }
@@ -157,36 +159,46 @@ async fn handshake(
     }
 }
 
-/// One handshake. A platform that cannot connect us just now is tried again; one that never will is an error.
+/// One handshake, or why there was none, and the host by which the server was called through a tunnel. A platform that cannot connect us just now is tried again; one that never will is an error.
 async fn one_try(
     backend: &dyn DeploymentBackend,
     name: &DeploymentName,
     deadline: Instant,
-) -> Result<Result<McpReport, ProbeError>> {
+) -> Result<Result<McpReport, (ProbeError, Option<String>)>> {
     let connection = match backend.connect(name).await {
         Ok(connection) => connection,
         Err(error @ (Error::NotFound { .. } | Error::Denied { .. } | Error::Unsupported { .. })) => {
             return Err(error);
         }
-        Err(error) => return Ok(Err(ProbeError::Unreachable(error.into()))),
+        Err(error) => return Ok(Err((ProbeError::Unreachable(error.into()), None))),
     };
     let left = deadline.saturating_duration_since(Instant::now());
-    Ok(probe::probe(connection.url(), left.min(ONE_TRY)).await)
+    let answer = probe::probe(&connection, left.min(ONE_TRY)).await;
+    Ok(answer.map_err(|error| (error, connection.host().map(str::to_owned))))
 }
 
-fn failure(error: &ProbeError) -> Failure {
+fn failure(error: &ProbeError, host: Option<&str>) -> Failure {
     let reason = match error {
         ProbeError::HostRejected(_) => FailureReason::HostRejected,
         ProbeError::Unreachable(_) | ProbeError::Mute(_) => FailureReason::Unhealthy,
         _ => FailureReason::NotMcp,
     };
-    Failure::new(reason, one_line(error))
+    let failure = Failure::new(reason, one_line(error));
+    match (error, host) {
+        (ProbeError::HostRejected(_), Some(host)) => failure.hint(format!(
+            "clients call the server by `{host}`: allow that host in the server's own settings (often called \
+             allowed hosts)"
+        )),
+        _ => failure,
+    }
 }
 
 fn refused(name: &DeploymentName, error: ProbeError) -> Error {
     match error {
         ProbeError::Server(source) => Error::Server { source },
         error @ ProbeError::AuthorizationRequired => Error::Server { source: error.into() },
-        error => Error::Failed { name: name.clone(), failure: Box::new(failure(&error)), recovery: None },
+        error => {
+            Error::Failed { name: name.clone(), failure: Box::new(failure(&error, None)), recovery: None }
+        }
     }
 }

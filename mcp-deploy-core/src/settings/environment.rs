@@ -77,9 +77,57 @@ impl Settings {
                 set(&mut settings.docker.port_range, range?)
             },
         ),
+        Variable::new("MCP_NAMESPACE", "the Kubernetes namespace of all deployments", |settings, value| {
+            set(&mut settings.kubernetes.namespace, value)
+        }),
+        Variable::new("KUBECONFIG", "the kubeconfig files, separated like `PATH`", |settings, value| {
+            set(&mut settings.kubernetes.kubeconfig, env::split_paths(&value).collect())
+        }),
+        Variable::new("MCP_KUBERNETES_CONTEXT", "the context of the kubeconfig", |settings, value| {
+            set(&mut settings.kubernetes.context, Some(value))
+        }),
+        Variable::new(
+            "KUBERNETES_CLUSTER_ENDPOINT",
+            "the URL of the Kubernetes API server, for a token",
+            |settings, value| set(&mut settings.kubernetes.endpoint, Some(value)),
+        ),
+        Variable::new(
+            "KUBERNETES_SERVICE_ACCOUNT_TOKEN",
+            "the token for that API server",
+            |settings, value| set(&mut settings.kubernetes.token, Some(value.into())),
+        ),
+        Variable::new(
+            "MCP_KUBERNETES_CA_FILE",
+            "the certificates that the API server is checked against",
+            |settings, value| set(&mut settings.kubernetes.ca_file, Some(PathBuf::from(value))),
+        ),
+        Variable::new(
+            "MCP_INGRESS_HOST",
+            "the domain below which deployments on Kubernetes are exposed",
+            |settings, value| set(&mut settings.kubernetes.ingress_host, Some(value)),
+        ),
         Variable::new("MCP_MOCK_STATE", "the file that holds the mock's state", |settings, value| {
             set(&mut settings.mock.state, Some(PathBuf::from(value)))
         }),
+        Variable::new("MCP_BIND", "the address and port of the HTTP server", |settings, value| {
+            let wrong = || format!("is `{value}`, which is no address with a port, as in `127.0.0.1:8000`");
+            set(&mut settings.http.bind, value.parse().map_err(|_| wrong())?)
+        }),
+        Variable::new(
+            "MCP_API_TOKENS_FILE",
+            "the file of the tokens that clients of the HTTP server show",
+            |settings, value| set(&mut settings.http.tokens_file, Some(PathBuf::from(value))),
+        ),
+        Variable::new(
+            "MCP_ALLOWED_HOSTS",
+            "the hosts by which clients may call the HTTP server, separated by commas",
+            |settings, value| set(&mut settings.http.allowed_hosts, words(&value)),
+        ),
+        Variable::new(
+            "MCP_ALLOWED_ORIGINS",
+            "the origins whose web pages may call the HTTP server, separated by commas",
+            |settings, value| set(&mut settings.http.allowed_origins, words(&value)),
+        ),
     ];
 
     /// Applies environment variables, which `lookup` finds; an empty one counts as absent.
@@ -110,6 +158,10 @@ impl Settings {
 fn set<T>(place: &mut T, value: T) -> Result<(), String> {
     *place = value;
     Ok(())
+}
+
+fn words(value: &str) -> Vec<String> {
+    value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

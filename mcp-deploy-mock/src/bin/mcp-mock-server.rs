@@ -38,6 +38,7 @@ Behaviours:
   ignore-sigterm     Goes on at SIGTERM
   stdio              Speaks stdio, whatever the transport is
   not-mcp            Answers every path with a web page
+  local-only         Refuses every host name but those of its own machine, as SDKs do by default
   mute               Reads requests and never answers them
   unauthorized       Answers 401 and wants a bearer token
 
@@ -108,6 +109,7 @@ enum Behaviour {
     IgnoreSigterm,
     Stdio,
     NotMcp,
+    LocalOnly,
     Mute,
     Unauthorized,
 }
@@ -146,7 +148,10 @@ fn parse(
         }
     }
     let behaviour = behaviour.map_or(Ok(Behaviour::Well), |text| parse_behaviour(&text))?;
-    let only_http = matches!(behaviour, Behaviour::NotMcp | Behaviour::Mute | Behaviour::Unauthorized);
+    let only_http = matches!(
+        behaviour,
+        Behaviour::NotMcp | Behaviour::LocalOnly | Behaviour::Mute | Behaviour::Unauthorized
+    );
     if only_http && transport == Transport::Stdio {
         return Err("this behaviour is one of the transport `http`, and `stdio` was given".to_owned());
     }
@@ -185,6 +190,7 @@ fn parse_behaviour(text: &str) -> Result<Behaviour, String> {
         ("ignore-sigterm", "") => Behaviour::IgnoreSigterm,
         ("stdio", "") => Behaviour::Stdio,
         ("not-mcp", "") => Behaviour::NotMcp,
+        ("local-only", "") => Behaviour::LocalOnly,
         ("mute", "") => Behaviour::Mute,
         ("unauthorized", "") => Behaviour::Unauthorized,
         _ => return Err(format!("unknown behaviour `{text}`")),
@@ -251,6 +257,7 @@ impl Options {
     fn http_mode(&self) -> HttpMode {
         match self.behaviour {
             Behaviour::NotMcp => HttpMode::NotMcp,
+            Behaviour::LocalOnly => HttpMode::LocalOnly,
             Behaviour::Mute => HttpMode::Mute,
             Behaviour::Unauthorized => HttpMode::Unauthorized,
             _ => HttpMode::Mcp,

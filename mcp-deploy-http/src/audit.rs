@@ -1,0 +1,43 @@
+//! A line in the log for every change: who, what, on which deployment, what came of it. Never a value.
+
+use actix_web::{HttpMessage, HttpRequest};
+use mcp_deploy_core::{DeploymentName, Result};
+
+use crate::request_id;
+
+/// The target of these lines, for a log that keeps them apart.
+const TARGET: &str = "mcp_deploy_http::audit";
+
+/// Whose token a request has shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Client(pub(crate) String);
+
+/// A change that is asked for.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    client: Option<String>,
+    request_id: Option<String>,
+    verb: &'static str,
+    deployment: String,
+}
+
+impl Audit {
+    pub(crate) fn of(request: &HttpRequest, verb: &'static str, deployment: &DeploymentName) -> Self {
+        Self {
+            client: request.extensions().get::<Client>().map(|Client(name)| name.clone()),
+            request_id: request_id::of(request),
+            verb,
+            deployment: deployment.to_string(),
+        }
+    }
+
+    /// Writes the line.
+    pub(crate) fn ended<T>(&self, outcome: &Result<T>) {
+        let Self { client, request_id, verb, deployment } = self;
+        let outcome = match outcome {
+            Ok(_) => "ok",
+            Err(error) => error.code(),
+        };
+        tracing::info!(target: TARGET, client, verb, deployment, outcome, request_id, "change");
+    }
+}

@@ -1,0 +1,55 @@
+//! What a server wrote.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use mcp_deploy_core::{LogLine, LogOptions};
+
+use super::{name, wants_events};
+use crate::api::Api;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::request_id;
+use crate::stream::{Sent, events, lines};
+
+/// As text, a line each, or as events.
+pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let backend = query.text("backend");
+    let options = LogOptions {
+        tail: query.take("tail", "a number of lines"),
+        since: query.take::<Timestamp>("since", "a time as in `2026-11-23T02:00:00Z` (RFC 3339)"),
+        follow: query.flag("follow"),
+        previous: query.flag("previous"),
+    };
+    let timestamps = query.flag("timestamps");
+    query.finish()?;
+    let name = name(&request)?;
+    let log = api.ask(api.manager().logs(backend.as_deref(), &name, options)).await?;
+    let request_id = request_id::of(&request);
+    if wants_events(&request) {
+        let log = log.map(move |line| match line {
+            Ok(line) => Sent::event("line", &line),
+            Err(error) => Sent::problem(&error.into(), request_id.as_deref()),
+        });
+        return Ok(events(&api, log));
+    }
+    Ok(lines(
+        &api,
+        log.map(move |line| match line {
+            Ok(line) => text(&line, timestamps),
+            Err(error) => {
+                let problem = Problem::from(error);
+                problem.log();
+                format!("error: {problem}\n")
+            }
+        }),
+    ))
+}
+
+fn text(line: &LogLine, timestamps: bool) -> String {
+    let at = line.timestamp.filter(|_| timestamps);
+    let at = at.map_or_else(String::new, |at| format!("{at:.3} "));
+    format!("{at}{}\n", line.message)
+}

@@ -1,0 +1,70 @@
+//! Answers that go on: server-sent events (WHATWG HTML, "Server-sent events"), and lines of text.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::api::Api;
+use crate::problem::Problem;
+
+/// Something is sent at least so often, so that whoever stands between does not take the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// One event.
+#[derive(Debug)]
+pub(crate) struct Sent(Bytes);
+
+impl Sent {
+    /// An event of a kind, with a value as JSON, which has no line breaks.
+    pub(crate) fn event(kind: &str, value: &impl Serialize) -> Self {
+        let json = serde_json::to_string(value).expect("what is sent is JSON");
+        Self(format!("event: {kind}\ndata: {json}\n\n").into())
+    }
+
+    pub(crate) fn problem(problem: &Problem, request_id: Option<&str>) -> Self {
+        problem.log();
+        Self::event("problem", &problem.document(request_id))
+    }
+
+    fn comment(text: &str) -> Self {
+        Self(format!(": {text}\n\n").into())
+    }
+}
+
+/// An answer of events, until they end or the server does.
+pub(crate) fn events(api: &Api, events: impl Stream<Item = Sent> + Send + 'static) -> HttpResponse {
+    let events = kept_alive(events.boxed()).take_until(api.closing().clone().cancelled_owned());
+    let closing = api.closing().clone();
+    let end = futures_util::stream::once(async move { closing.is_cancelled() });
+    let end =
+        end.filter_map(|is_closing| async move { is_closing.then(|| Sent::comment("the server ends")) });
+    let bytes = events.chain(end).map(|Sent(bytes)| Ok::<_, Infallible>(bytes));
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .streaming(bytes)
+}
+
+/// An answer of lines, until they end or the server does.
+pub(crate) fn lines(api: &Api, lines: impl Stream<Item = String> + Send + 'static) -> HttpResponse {
+    let lines = lines.take_until(api.closing().clone().cancelled_owned());
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .streaming(lines.map(|line| Ok::<_, Infallible>(Bytes::from(line))))
+}
+
+fn kept_alive(events: BoxStream<'static, Sent>) -> impl Stream<Item = Sent> + Send + 'static {
+    unfold(events, |mut events| async move {
+        match timeout(KEEP_ALIVE, events.next()).await {
+            Ok(event) => event.map(|event| (event, events)),
+            Err(_) => Some((Sent::comment("still here"), events)),
+        }
+    })
+}

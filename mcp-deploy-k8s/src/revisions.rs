@@ -1,0 +1,145 @@
+//! The specs that a deployment has had, whole: each is a ControllerRevision, its secrets in the Secret that it
+//! names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
+use kube::core::ApiResource;
+use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, Result};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::sorted;
+use crate::handle::KubernetesBackend;
+use crate::labels;
+use crate::manifest::{KEPT_REVISIONS, Manifests, Placed};
+use crate::names::{self, BACKEND};
+use crate::time;
+
+/// The size in which a revision ran last.
+const REPLICAS: &str = "mcp-deploy.dev/replicas";
+
+/// A revision that is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) number: u64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) content: Content,
+    name: String,
+}
+
+/// What a ControllerRevision holds; the API server lets nobody change it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Content {
+    /// The spec without the values of its secrets.
+    pub(crate) spec: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+    pub(crate) config_map: String,
+}
+
+/// The object of a revision.
+pub(crate) fn revision(spec: &DeploymentSpec, placed: &Placed, manifests: &Manifests) -> ControllerRevision {
+    let content = Content {
+        // Another size is no other revision, so it stands beside the content.
+        spec: serde_json::to_value(DeploymentSpec { replicas: 1, ..spec.clone() }).expect("a spec is JSON"),
+        secret: placed.secret.clone(),
+        config_map: manifests.config_map.metadata.name.clone().unwrap_or_default(),
+    };
+    ControllerRevision {
+        metadata: ObjectMeta {
+            name: Some(names::revision(&spec.name, placed.revision)),
+            annotations: Some(labels::map([(REPLICAS, &placed.replicas.to_string())])),
+            ..manifests.service.metadata.clone()
+        },
+        revision: i64::try_from(placed.revision).unwrap_or(i64::MAX),
+        data: Some(RawExtension(serde_json::to_value(content).expect("it is JSON"))),
+    }
+}
+
+impl KubernetesBackend {
+    /// The revisions of a name, newest first, the current one among them.
+    pub(crate) async fn kept(&self, name: &DeploymentName) -> Result<Vec<Kept>> {
+        let of_name = labels::of_name(name);
+        let found = self.objects::<ControllerRevision>().await?.list(&of_name).await;
+        let found = found.map_err(|error| sorted("list the revisions", error))?;
+        let mut kept: Vec<Kept> = found.items.into_iter().filter_map(Kept::of).collect();
+        kept.sort_by_key(|kept| std::cmp::Reverse(kept.number));
+        Ok(kept)
+    }
+
+    /// A spec with the values of its secrets, which are in a Secret; `None` where that is not there.
+    pub(crate) async fn whole(&self, plain: Value, secret: Option<&str>) -> Result<Option<DeploymentSpec>> {
+        let values = match secret {
+            Some(secret) => self.values(secret).await?,
+            None => Some(BTreeMap::new()),
+        };
+        let Some(values) = values else { return Ok(None) };
+        DeploymentSpec::from_parts(plain, values)
+            .map(Some)
+            .map_err(|error| Error::backend(BACKEND, "read a spec back from the cluster", error))
+    }
+
+    async fn values(&self, secret: &str) -> Result<Option<BTreeMap<String, SecretString>>> {
+        let found = self.objects::<Secret>().await?.get_opt(secret).await;
+        let found = found.map_err(|error| sorted("read the Secret", error))?;
+        let text = |ByteString(bytes): ByteString| String::from_utf8_lossy(&bytes).into_owned().into();
+        Ok(found.map(|secret| {
+            let data = secret.data.unwrap_or_default().into_iter();
+            data.map(|(name, bytes)| (name, text(bytes))).collect()
+        }))
+    }
+
+    /// Lets go of revisions beyond those that are kept, and each ConfigMap and Secret that only they use.
+    pub(crate) async fn forget(&self, name: &DeploymentName, current: u64, kept: &[Kept]) -> Result<()> {
+        let most = usize::try_from(KEPT_REVISIONS).unwrap_or(usize::MAX);
+        let is_earlier = |kept: &&Kept| kept.number != current;
+        let old: Vec<&Kept> = kept.iter().filter(is_earlier).skip(most).collect();
+        let gone: BTreeSet<&str> = old.iter().map(|kept| kept.name.as_str()).collect();
+        let used: BTreeSet<&str> = kept
+            .iter()
+            .filter(|kept| !gone.contains(kept.name.as_str()))
+            .flat_map(|kept| kept.content.parts())
+            .map(|(_, name)| name)
+            .collect();
+        let mut objects = Vec::new();
+        for Kept { content, name, .. } in old {
+            objects.push((ApiResource::erase::<ControllerRevision>(&()), name.clone()));
+            let parts = content.parts().filter(|(_, name)| !used.contains(name));
+            objects.extend(parts.map(|(resource, name)| (resource, name.to_owned())));
+        }
+        self.remove_all(name, &objects).await
+    }
+}
+
+impl Kept {
+    fn of(found: ControllerRevision) -> Option<Self> {
+        let RawExtension(data) = found.data?;
+        let mut content: Content = serde_json::from_value(data).ok()?;
+        if let Some(replicas) =
+            labels::annotation(&found.metadata, REPLICAS).and_then(|it| it.parse::<u32>().ok())
+        {
+            content.spec["replicas"] = replicas.into();
+        }
+        Some(Self {
+            number: u64::try_from(found.revision).ok()?,
+            created_at: time::read(&found.metadata.creation_timestamp?),
+            content,
+            name: found.metadata.name?,
+        })
+    }
+}
+
+impl Content {
+    fn parts(&self) -> impl Iterator<Item = (ApiResource, &str)> {
+        let config_map = (ApiResource::erase::<ConfigMap>(&()), self.config_map.as_str());
+        let secret = self.secret.as_deref().map(|name| (ApiResource::erase::<Secret>(&()), name));
+        [config_map].into_iter().chain(secret)
+    }
+}
