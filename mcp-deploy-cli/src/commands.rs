@@ -24,7 +24,6 @@ pub(crate) mod tools;
 
 use std::future::Future;
 #[cfg(feature = "serve")]
-use std::pin::Pin;
 use std::sync::Arc;
 
 use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Template};
@@ -117,16 +116,10 @@ impl Context {
         })
     }
 
-    /// Does some work until Ctrl-C or SIGTERM, which it is told of and ends after.
+    /// Does some work that ends by itself.
     #[cfg(feature = "serve")]
-    pub(crate) fn until_stopped<T>(
-        &self,
-        work: impl AsyncFnOnce(Pin<Box<dyn Future<Output = ()>>>) -> T,
-    ) -> Result<T> {
-        self.runtime.block_on(async {
-            let stopped = stopped().map_err(|source| Error::Io { operation: "listen to signals", source })?;
-            Ok(work(Box::pin(stopped)).await)
-        })
+    pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     /// Says that the mock simulates, where it is what a verb acts on.
@@ -138,26 +131,6 @@ impl Context {
         }
         Ok(())
     }
-}
-
-/// Comes with the first Ctrl-C or SIGTERM from now on.
-#[cfg(all(feature = "serve", unix))]
-fn stopped() -> std::io::Result<impl Future<Output = ()> + use<>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupted, mut terminated) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-        }
-    })
-}
-
-/// Comes with the first Ctrl-C.
-#[cfg(all(feature = "serve", not(unix)))]
-fn stopped() -> std::io::Result<impl Future<Output = ()> + use<>> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
 /// The template that a person names: a path where it holds a separator or a dot, which no id does.

@@ -93,8 +93,8 @@ pub use request::{Overrides, Request};
 pub use resolve::{missing, resolve};
 pub use schema::{ConfigSchema, Property, VolumeMount, coerce};
 pub use settings::{
-    DockerSettings, HttpSettings, KubernetesSettings, MockSettings, PortRange, PortRangeError, Settings,
-    Token, Variable,
+    DockerSettings, HttpLimits, HttpSettings, KubernetesSettings, MockSettings, PortRange, PortRangeError,
+    Settings, Token, Variable,
 };
 pub use spec::{
     AccessMode, Autoscaling, DeploymentSpec, Exposure, Health, Mount, Network, Peer, Placement, PullPolicy,

@@ -1,6 +1,7 @@
 //! The program's configuration: one struct, read by the binaries, passed to everything else.
 
 mod environment;
+mod file;
 mod http;
 mod kubernetes;
 mod port_range;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use self::environment::Variable;
-pub use self::http::HttpSettings;
+pub use self::http::{HttpLimits, HttpSettings};
 pub use self::kubernetes::{KubernetesSettings, Token};
 pub use self::port_range::{PortRange, PortRangeError};
 

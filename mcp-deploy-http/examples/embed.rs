@@ -39,7 +39,8 @@ pub(crate) fn host(api: &Api, address: SocketAddr) -> io::Result<(Server, Vec<So
             .configure(configure(&api))
             .wrap(from_fn(authenticate))
     });
-    let server = server.workers(1).bind(address)?;
+    // A client that is gone frees its streams at once.
+    let server = server.workers(1).h1_allow_half_closed(false).bind(address)?;
     let addresses = server.addrs();
     Ok((server.run(), addresses))
 }

@@ -1,20 +1,20 @@
 //! What all requests share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_deploy_core::{DeploymentManager, Error, Result};
+use mcp_deploy_core::{DeploymentManager, Error, HttpLimits, Result};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
-
-/// How long a platform may take to answer a question.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The API over a manager; a cheap handle.
 #[derive(Clone)]
@@ -22,15 +22,20 @@ pub struct Api(Arc<Shared>);
 
 struct Shared {
     manager: DeploymentManager,
-    deadline: Duration,
+    limits: HttpLimits,
     runtime: Handle,
     changes: TaskTracker,
     closing: CancellationToken,
+    streams: Arc<Semaphore>,
+    /// Of each backend.
+    deploys: BTreeMap<String, Arc<Semaphore>>,
+    metrics: Metrics,
 }
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").field("manager", &self.0.manager).finish_non_exhaustive()
+        let Shared { manager, limits, .. } = &*self.0;
+        f.debug_struct("Api").field("manager", manager).field("limits", limits).finish_non_exhaustive()
     }
 }
 
@@ -41,17 +46,28 @@ impl Api {
     ///
     /// Outside of a Tokio runtime.
     pub fn new(manager: DeploymentManager) -> Self {
-        Self::with_deadline(manager, DEADLINE)
+        Self::with_limits(manager, HttpLimits::default())
     }
 
-    /// The same, with another time for a platform to answer a question; default 30 s.
+    /// The same, with other limits.
     ///
     /// # Panics
     ///
     /// Outside of a Tokio runtime.
-    pub fn with_deadline(manager: DeploymentManager, deadline: Duration) -> Self {
-        let (changes, closing) = (TaskTracker::new(), CancellationToken::new());
-        Self(Arc::new(Shared { manager, deadline, runtime: Handle::current(), changes, closing }))
+    pub fn with_limits(manager: DeploymentManager, limits: HttpLimits) -> Self {
+        let places = || Arc::new(Semaphore::new(limits.deploys));
+        let deploys =
+            manager.backends().iter().map(|backend| (backend.name().to_owned(), places())).collect();
+        Self(Arc::new(Shared {
+            manager,
+            limits,
+            runtime: Handle::current(),
+            changes: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            deploys,
+            metrics: Metrics::default(),
+        }))
     }
 
     /// Ends all streams, each with a comment that says so; what is asked for from now on ends at once.
@@ -69,8 +85,13 @@ impl Api {
         &self.0.manager
     }
 
-    pub(crate) fn closing(&self) -> &CancellationToken {
-        &self.0.closing
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// How long the head of a request, and then its body, may take to arrive.
+    pub(crate) fn arrival(&self) -> Duration {
+        Duration::from_secs(self.0.limits.arrival_seconds.into())
     }
 
     /// Begins a change at once, which goes on when whoever waits for its end here goes away.
@@ -85,9 +106,10 @@ impl Api {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let change = change(self.manager().clone());
+        let api = self.clone();
         let audited = async move {
             let outcome = change.await;
-            audit.ended(&outcome);
+            audit.ended(api.metrics(), &outcome);
             outcome
         };
         let changed = self.0.changes.spawn_on(audited, &self.0.runtime);
@@ -99,9 +121,10 @@ impl Api {
 
     /// Asks a platform, for as long as a client may have to wait.
     pub(crate) async fn ask<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T, Problem> {
-        match timeout(self.0.deadline, answer).await {
+        let after = Duration::from_secs(self.0.limits.answer_seconds.into());
+        match timeout(after, answer).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(Problem::Late { after: self.0.deadline }),
+            Err(_) => Err(Problem::Late { after }),
         }
     }
 
@@ -114,4 +137,47 @@ impl Api {
         let read = self.0.runtime.spawn_blocking(move || read(&manager)).await;
         read.unwrap_or_else(|panic| Err(Error::backend("api", "read the templates", panic)))
     }
+
+    /// A place among the streams.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Busy`] where there is none.
+    pub(crate) fn stream_place(&self) -> Result<StreamPlace, Problem> {
+        let place = Arc::clone(&self.0.streams).try_acquire_owned();
+        let place = place.map_err(|_| Problem::Busy { detail: "as many streams as may be are open" })?;
+        Ok(StreamPlace { closing: self.0.closing.clone(), _place: place })
+    }
+
+    /// A place among the deploys that are under way on a backend, or on the default one.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Busy`] where there is none.
+    pub(crate) fn deploy_place(&self, backend: Option<&str>) -> Result<OwnedSemaphorePermit, Problem> {
+        let backend = self.manager().backends().get(backend)?.name();
+        let places = self.0.deploys.get(backend).expect("each backend has its places");
+        let busy = |_| Problem::Busy { detail: "as many deploys as may be are under way on this backend" };
+        Arc::clone(places).try_acquire_owned().map_err(busy)
+    }
+
+    /// How many streams are open.
+    pub(crate) fn open_streams(&self) -> usize {
+        self.0.limits.streams.saturating_sub(self.0.streams.available_permits())
+    }
+
+    /// How many deploys are under way on each backend.
+    pub(crate) fn deploys(&self) -> impl Iterator<Item = (&str, usize)> {
+        let under_way =
+            |places: &Arc<Semaphore>| self.0.limits.deploys.saturating_sub(places.available_permits());
+        self.0.deploys.iter().map(move |(backend, places)| (backend.as_str(), under_way(places)))
+    }
+}
+
+/// A place among the streams, free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct StreamPlace {
+    /// Comes when the server ends.
+    pub(crate) closing: CancellationToken,
+    _place: OwnedSemaphorePermit,
 }

@@ -3,6 +3,7 @@
 use actix_web::{HttpMessage, HttpRequest};
 use mcp_deploy_core::{DeploymentName, Result};
 
+use crate::metrics::Metrics;
 use crate::request_id;
 
 /// The target of these lines, for a log that keeps them apart.
@@ -31,13 +32,14 @@ impl Audit {
         }
     }
 
-    /// Writes the line.
-    pub(crate) fn ended<T>(&self, outcome: &Result<T>) {
+    /// Writes the line, and counts.
+    pub(crate) fn ended<T>(&self, metrics: &Metrics, outcome: &Result<T>) {
         let Self { client, request_id, verb, deployment } = self;
         let outcome = match outcome {
             Ok(_) => "ok",
             Err(error) => error.code(),
         };
+        metrics.changed(verb, outcome);
         tracing::info!(target: TARGET, client, verb, deployment, outcome, request_id, "change");
     }
 }

@@ -1,15 +1,14 @@
 //! Who may do what: bearer tokens (RFC 6750), of which the server knows only digests.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use actix_web::http::Method;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::reread::{Reread, unreadable};
 
 /// What a token allows; each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,64 +97,38 @@ fn hex(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok().filter(|_| digits.len() == 64)
 }
 
-/// The tokens of a file, read again when it changes. A file that is broken changes nothing, and is logged.
+/// The tokens of a file, read again when it changes.
 #[derive(Debug)]
-pub(crate) struct Tokens {
-    file: PathBuf,
-    read: Mutex<Read>,
-}
-
-#[derive(Debug)]
-struct Read {
-    changed_at: Option<SystemTime>,
-    entries: Arc<Vec<TokenEntry>>,
-}
+pub(crate) struct Tokens(Reread<Vec<TokenEntry>>);
 
 impl Tokens {
     /// # Errors
     ///
     /// What is wrong with the file, with the line.
     pub(crate) fn read(file: &Path) -> Result<Self, String> {
-        let read = Read { changed_at: changed_at(file), entries: Arc::new(entries(file)?) };
-        Ok(Self { file: file.to_owned(), read: Mutex::new(read) })
+        Reread::new(vec![file.to_owned()], entries).map(Self)
     }
 
     /// The entry of a token. How long the answer takes says nothing of the tokens that there are.
     pub(crate) fn find(&self, token: &str) -> Option<TokenEntry> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let entries = self.entries();
+        let entries = self.0.get();
         let same = entries.iter().filter(|entry| bool::from(entry.digest.ct_eq(&digest)));
         same.max_by_key(|entry| entry.role).cloned()
     }
+}
 
-    fn entries(&self) -> Arc<Vec<TokenEntry>> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed_at = changed_at(&self.file);
-        if read.changed_at != changed_at {
-            read.changed_at = changed_at;
-            match entries(&self.file) {
-                Ok(entries) => read.entries = Arc::new(entries),
-                Err(error) => tracing::error!(error, "the tokens stay as they were"),
-            }
+fn entries(files: &[PathBuf]) -> Result<Vec<TokenEntry>, String> {
+    let mut entries = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(file).map_err(|error| unreadable("tokens file", file, error))?;
+        let lines = text.lines().map(str::trim).zip(1..);
+        for (line, number) in lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
+            let entry = line.parse().map_err(|error| format!("{}:{number}: {error}", file.display()))?;
+            entries.push(entry);
         }
-        Arc::clone(&read.entries)
     }
-}
-
-fn changed_at(file: &Path) -> Option<SystemTime> {
-    fs::metadata(file).and_then(|metadata| metadata.modified()).ok()
-}
-
-fn entries(file: &Path) -> Result<Vec<TokenEntry>, String> {
-    let unreadable =
-        |error: io::Error| format!("the tokens file `{}` cannot be read: {error}", file.display());
-    let text = fs::read_to_string(file).map_err(unreadable)?;
-    let lines = text.lines().map(str::trim).enumerate();
-    let written = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let entry = |(number, line): (usize, &str)| {
-        line.parse().map_err(|error| format!("{}:{}: {error}", file.display(), number + 1))
-    };
-    written.map(entry).collect()
+    Ok(entries)
 }
 
 #[cfg(test)]
@@ -173,24 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_again_when_it_changes_and_a_broken_one_is_not() {
+    fn a_file_holds_a_line_for_each_token_and_comments() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("tokens");
-        let write = |text: &str, second: u64| {
-            fs::write(&file, text).unwrap();
-            let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
-            fs::File::options().append(true).open(&file).unwrap().set_modified(at).unwrap();
-        };
-        write(&format!("# ours\n\n{}\n", TokenEntry::new("a", Role::Reader, "one").line()), 1);
+        let line = TokenEntry::new("a", Role::Reader, "one").line();
+        fs::write(&file, format!("# ours\n\n{line}\n")).unwrap();
         let tokens = Tokens::read(&file).unwrap();
         assert_eq!(tokens.find("one").unwrap().role, Role::Reader);
         assert_eq!(tokens.find("two"), None);
-        write(&TokenEntry::new("b", Role::Admin, "two").line(), 2);
-        assert_eq!(tokens.find("one"), None);
-        assert_eq!(tokens.find("two").unwrap().name, "b");
-        write("nonsense", 3);
-        assert!(tokens.find("two").is_some());
-        assert!(Tokens::read(&file).unwrap_err().contains("tokens:1: "));
+        fs::write(&file, format!("{line}\nnonsense")).unwrap();
+        assert!(Tokens::read(&file).unwrap_err().contains("tokens:2: "));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Payload;
+use actix_web::web::{Data, Payload};
 use mcp_deploy_core::{Violation, Violations};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
+use tokio::time::timeout;
 
+use crate::api::Api;
 use crate::problem::Problem;
 use crate::query::unknown;
 
@@ -27,7 +29,13 @@ pub(crate) async fn text(
         let detail = format!("the `Content-Type` of the body has to be `{}`", media_types.join("` or `"));
         return Err(Problem::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
-    let bytes = payload.to_bytes_limited(LIMIT).await.map_err(|_| {
+    let api = request.app_data::<Data<Api>>().expect("each of our resources has it");
+    let arrival = api.arrival();
+    let bytes = timeout(arrival, payload.to_bytes_limited(LIMIT)).await.map_err(|_| {
+        let detail = format!("the body has not arrived within {} s", arrival.as_secs_f32());
+        Problem::request(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
+    })?;
+    let bytes = bytes.map_err(|_| {
         let detail = format!("the body has more than {LIMIT} bytes");
         Problem::request(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     })?;

@@ -1,6 +1,7 @@
 //! Who is let in: by the host that is called, by the page that calls, by the token that is shown.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use actix_web::HttpMessage;
@@ -14,9 +15,10 @@ use mcp_deploy_core::HttpSettings;
 use crate::audit::Client;
 use crate::auth::{Role, Tokens};
 use crate::problem::Problem;
+use crate::rate::{Caller, Rate};
 
 /// What is open to whoever may call at all.
-const OPEN: [&str; 2] = ["/health", "/ready"];
+const OPEN: &[&str] = &["/health", "/ready"];
 
 /// The rules of a server.
 #[derive(Debug)]
@@ -25,6 +27,9 @@ pub(crate) struct Guard {
     hosts: Option<Vec<String>>,
     origins: Vec<String>,
     tokens: Option<Tokens>,
+    /// The paths that need no token.
+    open: Vec<&'static str>,
+    rate: Option<Rate>,
 }
 
 impl Guard {
@@ -35,7 +40,8 @@ impl Guard {
     ///
     /// What is wrong with the file of the tokens, or that there has to be one.
     pub(crate) fn new(settings: &HttpSettings) -> Result<Self, String> {
-        let HttpSettings { bind, tokens_file, allowed_hosts, allowed_origins, insecure_no_auth } = settings;
+        let HttpSettings { bind, tokens_file, allowed_hosts, allowed_origins, insecure_no_auth, .. } =
+            settings;
         let is_local = bind.ip().is_loopback();
         if !is_local && tokens_file.is_none() && !insecure_no_auth {
             return Err(format!(
@@ -45,7 +51,21 @@ impl Guard {
         }
         let tokens = tokens_file.as_deref().map(Tokens::read).transpose()?;
         let hosts = (is_local || !allowed_hosts.is_empty()).then(|| allowed_hosts.clone());
-        Ok(Self { hosts, origins: allowed_origins.clone(), tokens })
+        let open = OPEN.iter().copied().chain(settings.open_metrics.then_some("/metrics")).collect();
+        let rate = NonZeroU32::new(settings.rate_limit).map(Rate::per_second);
+        Ok(Self { hosts, origins: allowed_origins.clone(), tokens, open, rate })
+    }
+
+    /// Counts the request for whoever sends it, whether it is let in or not: who guesses tokens is held back too.
+    fn admit(&self, request: &ServiceRequest) -> Result<Option<Client>, Problem> {
+        let client = self.check(request);
+        let Some(rate) = &self.rate else { return client };
+        let caller = match &client {
+            Ok(Some(Client(name))) => Caller::Token(name.clone()),
+            _ => Caller::at(request.peer_addr().map(|address| address.ip())),
+        };
+        rate.count(&caller).map_err(|wait| Problem::TooOften { wait })?;
+        client
     }
 
     /// Whose token is shown, where one has to be.
@@ -55,7 +75,7 @@ impl Guard {
         self.check_origin(headers)?;
         let path = request.path().trim_end_matches('/');
         match &self.tokens {
-            Some(tokens) if !OPEN.contains(&path) => {
+            Some(tokens) if !self.open.contains(&path) => {
                 check_token(tokens, headers, Role::needed(request.method(), path)).map(Some)
             }
             _ => Ok(None),
@@ -94,7 +114,7 @@ pub(crate) async fn middleware(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    match guard.check(&request) {
+    match guard.admit(&request) {
         Ok(client) => {
             if let Some(client) = client {
                 request.extensions_mut().insert(client);

@@ -18,15 +18,19 @@
 //! request at once. Deployments look as they do in the library and on the command line. A deploy, with its wait and
 //! its way back, goes on when the client that asked for it is gone; [`Api::finished`] waits for those under way.
 //!
-//! [`configure`] authenticates nobody: that is the host's, as in `examples/embed.rs`. [`serve`] is a whole server, which
-//! does.
+//! [`configure`] authenticates nobody: that is the host's, as in `examples/embed.rs`. A host also says
+//! `HttpServer::h1_allow_half_closed(false)`, so that the streams of a client that is gone are let go of at once.
+//! [`serve`] is a whole server, which does both.
 
 mod api;
 mod audit;
+mod metrics;
 mod problem;
 
 // What a request holds, and what an answer is.
+mod accept;
 mod body;
+mod observe;
 mod query;
 mod request_id;
 mod stream;
@@ -36,9 +40,12 @@ mod routes;
 // The server round it.
 mod auth;
 mod guard;
+mod rate;
+mod reread;
 mod server;
+mod tls;
 
 pub use api::Api;
 pub use auth::{Role, TokenEntry};
 pub use routes::configure;
-pub use server::{ServeError, serve};
+pub use server::{ServeError, serve, stopped};

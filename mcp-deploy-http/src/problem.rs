@@ -21,6 +21,10 @@ pub(crate) enum Problem {
     Request { status: StatusCode, code: &'static str, detail: String },
     /// The platform has not answered in time.
     Late { after: Duration },
+    /// As much as may be is under way already.
+    Busy { detail: &'static str },
+    /// The client asks more often than it may.
+    TooOften { wait: Duration },
     /// The client has not shown a token that is valid.
     Unauthorized { detail: &'static str },
     /// The resource has other methods.
@@ -37,6 +41,8 @@ impl Problem {
             Self::Of(error) => error.code(),
             Self::Request { code, .. } => code,
             Self::Late { .. } => "deadline_exceeded",
+            Self::Busy { .. } => "busy",
+            Self::TooOften { .. } => "rate_limited",
             Self::Unauthorized { .. } => "unauthorized",
             Self::Method { .. } => "method_not_allowed",
         }
@@ -83,7 +89,8 @@ impl Problem {
             Self::Of(error) => error.to_string(),
             Self::Request { detail, .. } => detail.clone(),
             Self::Late { after } => format!("the platform has not answered within {} s", after.as_secs_f32()),
-            Self::Unauthorized { detail } => (*detail).to_owned(),
+            Self::Busy { detail } | Self::Unauthorized { detail } => (*detail).to_owned(),
+            Self::TooOften { wait } => format!("too many requests; ask again in {} s", seconds(*wait)),
             Self::Method { allowed } => format!("this resource has the methods {allowed}"),
         }
     }
@@ -98,9 +105,10 @@ impl Problem {
 
     fn header(&self) -> Option<(HeaderName, String)> {
         match self {
-            Self::Of(Error::Unavailable { .. }) | Self::Late { .. } => {
+            Self::Of(Error::Unavailable { .. }) | Self::Late { .. } | Self::Busy { .. } => {
                 Some((RETRY_AFTER, RETRY_AFTER_SECONDS.to_owned()))
             }
+            Self::TooOften { wait } => Some((RETRY_AFTER, seconds(*wait).to_string())),
             Self::Unauthorized { .. } => Some((WWW_AUTHENTICATE, "Bearer realm=\"mcp-deploy\"".to_owned())),
             Self::Method { allowed } => Some((ALLOW, allowed.clone())),
             _ => None,
@@ -129,7 +137,8 @@ impl ResponseError for Problem {
         match self {
             Self::Of(error) => status(error),
             Self::Request { status, .. } => *status,
-            Self::Late { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late { .. } | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
         }
@@ -156,6 +165,11 @@ impl From<Violation> for Problem {
     fn from(violation: Violation) -> Self {
         Violations::from(violation).into()
     }
+}
+
+/// Whole seconds, as `Retry-After` has them (RFC 9110, 10.2.3).
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 fn status(error: &Error) -> StatusCode {

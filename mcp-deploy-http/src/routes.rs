@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod lifecycle;
 mod logs;
+mod metrics;
 mod templates;
 mod tools;
 
@@ -17,51 +18,69 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route};
 use mcp_deploy_core::{DeploymentName, Error, NameError};
 
+use crate::accept::{self, EVENTS, JSON, TEXT};
 use crate::api::Api;
+use crate::observe;
 use crate::problem::Problem;
-use crate::request_id;
 
-/// Adds the API to an app, below `/api/templates` and `/api/backends`, and `/health` and `/ready`.
+/// Adds the API to an app, below `/api/templates` and `/api/backends`, and `/health`, `/ready` and `/metrics`.
 pub fn configure(api: &Api) -> impl FnOnce(&mut ServiceConfig) + Clone + 'static {
-    let api = web::Data::new(api.clone());
+    let api = api.clone();
     move |config| {
-        let identified = || from_fn(request_id::middleware);
+        let observed = || {
+            let api = api.clone();
+            from_fn(move |request, next| observe::middleware(api.clone(), request, next))
+        };
         let templates = web::scope("/api/templates")
-            .wrap(identified())
+            .wrap(observed())
             .service(resource("", vec![get(templates::list)]))
             .service(resource("/validate", vec![post(templates::validate)]))
-            .service(resource("/deploy/{template}", vec![post(deploy::deploy)]))
+            .service(resource("/deploy/{template}", vec![post(deploy::deploy).only(&[JSON, EVENTS])]))
             .service(resource("/deployments", vec![get(deployments::list)]))
-            .service(resource("/deployments/events", vec![get(events::all)]))
+            .service(resource("/deployments/events", vec![get(events::all).only(&[EVENTS])]))
             .service(resource("/deployments/{name}", vec![get(deployments::one)]))
             .service(resource("/deployments/{name}/delete", vec![delete(deployments::delete)]))
             .service(resource("/deployments/{name}/start", vec![post(lifecycle::start)]))
             .service(resource("/deployments/{name}/stop", vec![post(lifecycle::stop)]))
             .service(resource("/deployments/{name}/restart", vec![post(lifecycle::restart)]))
             .service(resource("/deployments/{name}/scale", vec![post(lifecycle::scale)]))
-            .service(resource("/deployments/{name}/logs", vec![get(logs::logs)]))
-            .service(resource("/deployments/{name}/events", vec![get(events::one)]))
+            .service(resource("/deployments/{name}/logs", vec![get(logs::logs).only(&[TEXT, EVENTS])]))
+            .service(resource("/deployments/{name}/events", vec![get(events::one).only(&[EVENTS])]))
             .service(resource("/deployments/{name}/tools", vec![get(tools::list)]))
             .service(resource("/deployments/{name}/tools/{tool}/call", vec![post(tools::call)]))
             .service(resource("/{template}", vec![get(templates::one)]))
             .default_service(web::to(nothing));
         let backends = web::scope("/api/backends")
-            .wrap(identified())
+            .wrap(observed())
             .service(resource("", vec![get(backends::list)]))
             .default_service(web::to(nothing));
         config
-            .app_data(api)
+            .app_data(web::Data::new(api.clone()))
             .service(templates)
             .service(backends)
-            .service(resource("/health", vec![get(health::health)]).wrap(identified()))
-            .service(resource("/ready", vec![get(health::ready)]).wrap(identified()));
+            .service(resource("/health", vec![get(health::health)]).wrap(observed()))
+            .service(resource("/ready", vec![get(health::ready)]).wrap(observed()))
+            .service(
+                resource(
+                    "/metrics",
+                    vec![get(metrics::metrics).only(&["application/openmetrics-text", TEXT])],
+                )
+                .wrap(observed()),
+            );
     }
 }
 
-/// A handler of one method, and of `HEAD` where that is `GET`.
+/// A handler of one method, and of `HEAD` where that is `GET`; and the media types of its answers.
 struct Answer {
     method: Method,
     route: Route,
+    media_types: &'static [&'static str],
+}
+
+impl Answer {
+    fn only(self, media_types: &'static [&'static str]) -> Self {
+        Self { media_types, ..self }
+    }
 }
 
 fn answer<F, Args>(method: Method, handler: F) -> Answer
@@ -71,7 +90,7 @@ where
     F::Output: Responder + 'static,
 {
     let route = web::route().guard(answers(method.clone())).to(handler);
-    Answer { method, route }
+    Answer { method, route, media_types: &[JSON] }
 }
 
 fn get<F: Handler<Args>, Args: FromRequest + 'static>(handler: F) -> Answer
@@ -106,12 +125,13 @@ fn answers(method: Method) -> impl Guard {
 fn resource(path: &str, answers: Vec<Answer>) -> Resource {
     let mut allowed = vec!["OPTIONS".to_owned()];
     let mut resource = web::resource([path.to_owned(), format!("{path}/")]);
-    for Answer { method, route } in answers {
+    for Answer { method, route, media_types } in answers {
         if method == Method::GET {
             allowed.push("HEAD".to_owned());
         }
         allowed.push(method.to_string());
-        resource = resource.route(route);
+        let accepts = from_fn(move |request, next| accept::middleware(media_types, request, next));
+        resource = resource.route(route.wrap(accepts));
     }
     allowed.sort_unstable();
     let allowed = allowed.join(", ");
@@ -140,10 +160,4 @@ fn part<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
 fn name(request: &HttpRequest) -> Result<DeploymentName, Problem> {
     let broken = |error: NameError| Error::invalid("/path/name", error.to_string());
     Ok(part(request, "name").parse().map_err(broken)?)
-}
-
-/// Whether the client wants events.
-fn wants_events(request: &HttpRequest) -> bool {
-    let accept = request.headers().get_all("accept").filter_map(|accept| accept.to_str().ok());
-    accept.flat_map(|accept| accept.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
 }

@@ -10,16 +10,15 @@ use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
-use mcp_deploy_core::HttpSettings;
+use mcp_deploy_core::{DeploymentManager, HttpSettings};
 use tokio::time::timeout;
 
 use crate::api::Api;
 use crate::guard::{self, Guard};
-use crate::request_id;
+use crate::observe;
 use crate::routes::{configure, nothing};
+use crate::tls;
 
-/// A client has to have sent the head of its request by then.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests and changes that are under way may take when the server ends.
@@ -47,18 +46,19 @@ pub enum ServeError {
     Broken(#[source] io::Error),
 }
 
-/// Serves the API until `shutdown` ends: then streams end, and what is under way is finished. `started` is told
-/// where it listens.
+/// Serves the API over a manager until `shutdown` ends: then streams end, and what is under way is finished. `started`
+/// is told where it listens.
 ///
 /// # Errors
 ///
 /// Those of the start; and what breaks it later.
 pub async fn serve(
-    api: Api,
+    manager: DeploymentManager,
     settings: &HttpSettings,
     started: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let api = Api::with_limits(manager, settings.limits);
     let serving = listen(&api, settings, started)?;
     let handle = serving.handle();
     let ending = async {
@@ -71,6 +71,34 @@ pub async fn serve(
     };
     let (outcome, ()) = tokio::join!(serving, ending);
     outcome.map_err(ServeError::Broken)
+}
+
+/// Comes with the first Ctrl-C or SIGTERM from now on.
+///
+/// # Errors
+///
+/// Where the system tells of no signals.
+#[cfg(unix)]
+pub fn stopped() -> io::Result<impl Future<Output = ()> + use<>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
+}
+
+/// Comes with the first Ctrl-C from now on.
+///
+/// # Errors
+///
+/// None.
+#[cfg(not(unix))]
+pub fn stopped() -> io::Result<impl Future<Output = ()> + use<>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
 /// What the browsers of allowed pages are told (Fetch Standard, "CORS protocol").
@@ -90,26 +118,36 @@ fn listen(
     started: impl FnOnce(SocketAddr),
 ) -> Result<Server, ServeError> {
     let rules = Arc::new(Guard::new(settings).map_err(ServeError::Settings)?);
+    let tls = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(certificate), Some(key)) => Some(tls::config(certificate.clone(), key.clone())),
+        (None, None) => None,
+        _ => Some(Err("TLS needs both a certificate and a key: `MCP_TLS_CERT` and `MCP_TLS_KEY`".to_owned())),
+    };
+    let tls = tls.transpose().map_err(ServeError::Settings)?;
+    let arrival = api.arrival();
     let api = api.clone();
     let origins = settings.allowed_origins.clone();
     let app = move || {
-        let rules = Arc::clone(&rules);
+        let (rules, observed) = (Arc::clone(&rules), api.clone());
         App::new()
             .configure(configure(&api))
             .default_service(web::to(nothing))
             .wrap(from_fn(move |request, next| guard::middleware(Arc::clone(&rules), request, next)))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-            .wrap(from_fn(request_id::middleware))
+            .wrap(from_fn(move |request, next| observe::middleware(observed.clone(), request, next)))
     };
     let server = HttpServer::new(app)
         .workers(WORKERS)
-        .client_request_timeout(HEAD_TIMEOUT)
+        .client_request_timeout(arrival)
         .keep_alive(KEEP_ALIVE)
         // Who has gone reads no stream any more: what feeds it is let go of at once.
         .h1_allow_half_closed(false)
         .shutdown_timeout(GRACE.as_secs())
-        .disable_signals()
-        .bind(settings.bind);
+        .disable_signals();
+    let server = match tls {
+        Some(tls) => server.bind_rustls_0_23(settings.bind, tls),
+        None => server.bind(settings.bind),
+    };
     let server = server.map_err(|source| ServeError::Bind { address: settings.bind, source })?;
     started(server.addrs().first().copied().unwrap_or(settings.bind));
     Ok(server.run())

@@ -10,7 +10,7 @@ use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::api::Api;
+use crate::api::StreamPlace;
 use crate::problem::Problem;
 
 /// Something is sent at least so often, so that whoever stands between does not take the connection for dead.
@@ -38,10 +38,13 @@ impl Sent {
 }
 
 /// An answer of events, until they end or the server does.
-pub(crate) fn events(api: &Api, events: impl Stream<Item = Sent> + Send + 'static) -> HttpResponse {
-    let events = kept_alive(events.boxed()).take_until(api.closing().clone().cancelled_owned());
-    let closing = api.closing().clone();
-    let end = futures_util::stream::once(async move { closing.is_cancelled() });
+pub(crate) fn events(place: StreamPlace, events: impl Stream<Item = Sent> + Send + 'static) -> HttpResponse {
+    let events = kept_alive(events.boxed()).take_until(place.closing.clone().cancelled_owned());
+    let end = futures_util::stream::once(async move {
+        // The whole place, held until the end.
+        let place = place;
+        place.closing.is_cancelled()
+    });
     let end =
         end.filter_map(|is_closing| async move { is_closing.then(|| Sent::comment("the server ends")) });
     let bytes = events.chain(end).map(|Sent(bytes)| Ok::<_, Infallible>(bytes));
@@ -52,12 +55,16 @@ pub(crate) fn events(api: &Api, events: impl Stream<Item = Sent> + Send + 'stati
 }
 
 /// An answer of lines, until they end or the server does.
-pub(crate) fn lines(api: &Api, lines: impl Stream<Item = String> + Send + 'static) -> HttpResponse {
-    let lines = lines.take_until(api.closing().clone().cancelled_owned());
+pub(crate) fn lines(place: StreamPlace, lines: impl Stream<Item = String> + Send + 'static) -> HttpResponse {
+    let lines = lines.take_until(place.closing.clone().cancelled_owned());
     HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .streaming(lines.map(|line| Ok::<_, Infallible>(Bytes::from(line))))
+        .streaming(lines.map(move |line| {
+            // Held until the last line.
+            let _place = &place;
+            Ok::<_, Infallible>(Bytes::from(line))
+        }))
 }
 
 fn kept_alive(events: BoxStream<'static, Sent>) -> impl Stream<Item = Sent> + Send + 'static {

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use mcp_deploy_core::{
-    Backends, Catalog, DeploymentManager, Event, HttpSettings, MockDeploymentBackend, Settings,
+    Backends, Catalog, DeploymentManager, Event, HttpLimits, HttpSettings, MockDeploymentBackend, Settings,
 };
-use mcp_deploy_http::{Api, Role, ServeError, TokenEntry, serve};
+use mcp_deploy_http::{Role, ServeError, TokenEntry, serve};
 use mcp_deploy_mock::MockBackend;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -26,24 +28,24 @@ struct Server {
     serving: JoinHandle<Result<(), ServeError>>,
 }
 
-fn api() -> Api {
+fn manager() -> DeploymentManager {
     let backends = Backends::default().with(MockBackend::from_settings(&Settings::default()));
-    Api::new(DeploymentManager::new(Catalog::default(), backends, &Settings::default()))
+    DeploymentManager::new(Catalog::default(), backends, &Settings::default())
 }
 
 async fn start(settings: HttpSettings) -> Server {
-    start_over(api(), settings).await
+    start_over(manager(), settings).await
 }
 
 /// On a port that is free, whatever the settings say.
-async fn start_over(api: Api, settings: HttpSettings) -> Server {
+async fn start_over(manager: DeploymentManager, settings: HttpSettings) -> Server {
     let settings = HttpSettings { bind: SocketAddr::new(settings.bind.ip(), 0), ..settings };
     let (told, address) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(async move {
         let started = |address| told.send(address).unwrap();
         let stopped = async { drop(stopped.await) };
-        serve(api, &settings, started, stopped).await
+        serve(manager, &settings, started, stopped).await
     });
     let address = address.await.unwrap();
     let url = format!("http://127.0.0.1:{}", address.port());
@@ -162,12 +164,12 @@ async fn a_server_that_others_can_reach_needs_tokens() {
         insecure_no_auth,
         ..HttpSettings::default()
     };
-    let refused = serve(api(), &settings(false), |_| {}, std::future::pending()).await.unwrap_err();
+    let refused = serve(manager(), &settings(false), |_| {}, std::future::pending()).await.unwrap_err();
     assert!(refused.to_string().contains("MCP_API_TOKENS_FILE"), "{refused}");
     let server = start(settings(true)).await;
     assert_eq!(answer(server.get(LIST).header("host", "deploy.example")).await.0, StatusCode::OK);
     let missing = HttpSettings { tokens_file: Some("/nowhere/tokens".into()), ..settings(false) };
-    let refused = serve(api(), &missing, |_| {}, std::future::pending()).await.unwrap_err();
+    let refused = serve(manager(), &missing, |_| {}, std::future::pending()).await.unwrap_err();
     assert!(refused.to_string().contains("/nowhere/tokens"), "{refused}");
 }
 
@@ -184,7 +186,7 @@ async fn the_id_of_a_problem_is_that_of_the_answer() {
 async fn a_port_that_is_taken_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let settings = HttpSettings { bind: taken.local_addr().unwrap(), ..HttpSettings::default() };
-    let refused = serve(api(), &settings, |_| {}, std::future::pending()).await.unwrap_err();
+    let refused = serve(manager(), &settings, |_| {}, std::future::pending()).await.unwrap_err();
     assert!(matches!(&refused, ServeError::Bind { address, .. } if *address == settings.bind), "{refused}");
 }
 
@@ -210,7 +212,7 @@ async fn what_feeds_a_stream_is_let_go_of_when_its_client_is_gone() {
     });
     let manager =
         DeploymentManager::new(Catalog::default(), Backends::default().with(backend), &Settings::default());
-    let server = start_over(Api::new(manager), HttpSettings::default()).await;
+    let server = start_over(manager, HttpSettings::default()).await;
     let mut events = server.get("/api/templates/deployments/events/").send().await.unwrap();
     assert!(events.chunk().await.unwrap().unwrap().starts_with(b"event: synced"));
     assert_eq!(dropped.available_permits(), 0);
@@ -234,4 +236,56 @@ async fn it_ends_with_its_streams_and_what_is_under_way_is_finished() {
     assert!(told.ends_with(": the server ends\n\n"), "{told}");
     timeout(Duration::from_secs(40), server.serving).await.unwrap().unwrap().unwrap();
     assert_eq!(deploying.await.unwrap().unwrap().status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_held_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    fs::write(&file, TokenEntry::new("a", Role::Admin, "token-a").line()).unwrap();
+    let settings = HttpSettings { tokens_file: Some(file), rate_limit: 5, ..Default::default() };
+    let server = start(settings).await;
+    // Who guesses tokens, too.
+    let guesses = stream::iter(0..20).then(|_| server.get(LIST).bearer_auth("token-x").send());
+    let refused: Vec<_> = guesses.map(Result::unwrap).collect().await;
+    let last = refused.last().unwrap();
+    assert_eq!(last.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(last.headers()["retry-after"], "1");
+    // Another client of the same address is not.
+    assert_eq!(answer(server.get(LIST).bearer_auth("token-a")).await.0, StatusCode::OK);
+    assert_eq!(
+        answer(server.get("/health")).await,
+        (StatusCode::TOO_MANY_REQUESTS, "rate_limited".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn metrics_need_a_token_unless_they_are_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    fs::write(&file, TokenEntry::new("r", Role::Reader, "token-r").line()).unwrap();
+    let settings = |open_metrics| HttpSettings {
+        tokens_file: Some(file.clone()),
+        open_metrics,
+        ..HttpSettings::default()
+    };
+    let closed = start(settings(false)).await;
+    assert_eq!(closed.get("/metrics").send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let shown = closed.get("/metrics").bearer_auth("token-r").send().await.unwrap();
+    let metrics = shown.text().await.unwrap();
+    assert!(metrics.contains("status=\"401\"} 1"), "{metrics}");
+    let open = start(settings(true)).await;
+    assert_eq!(open.get("/metrics").send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_request_whose_head_does_not_come_is_not_waited_for() {
+    let limits = HttpLimits { arrival_seconds: 1, ..HttpLimits::default() };
+    let server = start(HttpSettings { limits, ..Default::default() }).await;
+    let mut connection = TcpStream::connect(server.url.replace("http://", "")).await.unwrap();
+    connection.write_all(b"GET /health HTTP/1.1\r\nhost: loc").await.unwrap();
+    let mut answer = String::new();
+    let closed = timeout(Duration::from_secs(10), connection.read_to_string(&mut answer)).await;
+    closed.expect("the connection stays open").unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }

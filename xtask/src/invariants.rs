@@ -10,8 +10,8 @@ use xshell::{Shell, cmd};
 
 use crate::workspace::Workspace;
 
-/// The packages whose binaries join the backends. Nothing else depends on them.
-pub(crate) const PROGRAMS: &[&str] = &["mcp-deploy-cli"];
+/// The packages whose binaries join the backends. No backend depends on them.
+pub(crate) const PROGRAMS: &[&str] = &["mcp-deploy-cli", "mcp-deploy-http"];
 
 /// The packages that implement `DeploymentBackend`. They know neither each other nor the programs.
 const BACKENDS: &[&str] = &["mcp-deploy-docker", "mcp-deploy-k8s", "mcp-deploy-mock"];
@@ -48,10 +48,21 @@ const FORBIDDEN: &[Forbidden] = &[
         features: "--no-default-features --features=kubernetes",
         crates: &["actix-web", "bollard", "mcp-deploy-docker", "mcp-deploy-mock"],
     },
+    // The library, for a host that has backends of its own.
+    Forbidden {
+        package: "mcp-deploy-http",
+        features: "--no-default-features",
+        crates: &["bollard", "clap", "kube", "mcp-deploy-docker", "mcp-deploy-k8s", "mcp-deploy-mock"],
+    },
+    Forbidden {
+        package: "mcp-deploy-http",
+        features: "--features=kubernetes",
+        crates: &["bollard", "clap", "mcp-deploy-docker", "mcp-deploy-mock"],
+    },
     Forbidden {
         package: "mcp-deploy-http",
         features: ALL_FEATURES,
-        crates: &["bollard", "clap", "kube", "mcp-deploy-docker", "mcp-deploy-k8s"],
+        crates: &["aws-lc-rs", "clap", "openssl-sys"],
     },
     Forbidden { package: "mcp-deploy-cli", features: ALL_FEATURES, crates: &["aws-lc-rs", "openssl-sys"] },
 ];

@@ -128,6 +128,31 @@ impl Settings {
             "the origins whose web pages may call the HTTP server, separated by commas",
             |settings, value| set(&mut settings.http.allowed_origins, words(&value)),
         ),
+        Variable::new(
+            "MCP_TLS_CERT",
+            "the file of the HTTP server's certificate, for TLS",
+            |settings, value| set(&mut settings.http.tls_cert, Some(PathBuf::from(value))),
+        ),
+        Variable::new("MCP_TLS_KEY", "the file of that certificate's private key", |settings, value| {
+            set(&mut settings.http.tls_key, Some(PathBuf::from(value)))
+        }),
+        Variable::new(
+            "MCP_OPEN_METRICS",
+            "whether `/metrics` of the HTTP server needs no token: `true` or `false`",
+            |settings, value| {
+                let open = value.parse().map_err(|_| format!("is `{value}`, and neither `true` nor `false`"));
+                set(&mut settings.http.open_metrics, open?)
+            },
+        ),
+        Variable::new(
+            "MCP_RATE_LIMIT",
+            "how many requests a second one client may send to the HTTP server; 0 is any number",
+            |settings, value| {
+                let limit =
+                    value.parse().map_err(|_| format!("is `{value}`, which is no number of requests"));
+                set(&mut settings.http.rate_limit, limit?)
+            },
+        ),
     ];
 
     /// Applies environment variables, which `lookup` finds; an empty one counts as absent.

@@ -11,10 +11,11 @@ use mcp_deploy_core::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::{part, wants_events};
+use super::part;
+use crate::accept::{JSON, wants_events};
 use crate::api::Api;
 use crate::audit::Audit;
 use crate::body::Fields;
@@ -45,14 +46,16 @@ pub(crate) async fn deploy(
         })
         .await?;
     let audit = Audit::of(&request, "deploy", &spec.name);
-    if !wants_events(&request) {
+    let place = api.deploy_place(deploy.backend.as_deref())?;
+    if !wants_events(&request, JSON) {
         let Deploy { dry_run, wait, .. } = deploy;
-        let deployed = api.change(audit, |manager| carry_out(manager, spec, deploy)).await?;
+        let deployed = api.change(audit, |manager| carry_out(manager, spec, deploy, place)).await?;
         return Ok(answer(&deployed, dry_run, wait.is_some()));
     }
+    let stream = api.stream_place()?;
     let (progress, steps) = mpsc::unbounded_channel();
     deploy.progress = Some(progress);
-    let deployed = api.change(audit, |manager| carry_out(manager, spec, deploy));
+    let deployed = api.change(audit, |manager| carry_out(manager, spec, deploy, place));
     let request_id = request_id::of(&request);
     let outcome = async move {
         match deployed.await {
@@ -62,7 +65,7 @@ pub(crate) async fn deploy(
     };
     // The steps end when the deploy lets go of their sender.
     let steps = UnboundedReceiverStream::new(steps).map(|step| Sent::event("progress", &told(&step)));
-    Ok(events(&api, steps.chain(stream::once(outcome))))
+    Ok(events(stream, steps.chain(stream::once(outcome))))
 }
 
 /// The digest of the `Idempotency-Key`: where no name is given, it makes the name, so that a request that is sent
@@ -81,6 +84,7 @@ async fn carry_out(
     manager: DeploymentManager,
     spec: DeploymentSpec,
     deploy: Deploy,
+    _place: OwnedSemaphorePermit,
 ) -> mcp_deploy_core::Result<Deployed> {
     manager.deploy(&spec, &deploy).await
 }

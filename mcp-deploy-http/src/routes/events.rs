@@ -7,7 +7,7 @@ use mcp_deploy_core::{Event, EventStream, Selector, TemplateId};
 use serde_json::json;
 
 use super::name;
-use crate::api::Api;
+use crate::api::{Api, StreamPlace};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
@@ -19,8 +19,9 @@ pub(crate) async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     let template = query.take::<TemplateId>("template", "the id of a template");
     let backend = query.text("backend");
     query.finish()?;
+    let place = api.stream_place()?;
     let happening = api.manager().watch(backend.as_deref(), &Selector { template, name: None })?;
-    Ok(answer(&api, &request, happening))
+    Ok(answer(place, &request, happening))
 }
 
 /// Those of one deployment.
@@ -29,13 +30,14 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     let backend = query.text("backend");
     query.finish()?;
     let name = name(&request)?;
+    let place = api.stream_place()?;
     // One that is not there is told at once.
     api.ask(api.manager().get(backend.as_deref(), &name)).await?;
     let backend = api.manager().backends().get(backend.as_deref())?;
-    Ok(answer(&api, &request, backend.watch(Selector::named(&name))))
+    Ok(answer(place, &request, backend.watch(Selector::named(&name))))
 }
 
-fn answer(api: &Api, request: &HttpRequest, happening: EventStream) -> HttpResponse {
+fn answer(place: StreamPlace, request: &HttpRequest, happening: EventStream) -> HttpResponse {
     let request_id = request_id::of(request);
     let sent = happening.map(move |event| match event {
         Ok(Event::Changed(deployment)) => Sent::event("changed", &deployment),
@@ -43,5 +45,5 @@ fn answer(api: &Api, request: &HttpRequest, happening: EventStream) -> HttpRespo
         Ok(Event::Synced) => Sent::event("synced", &json!({})),
         Err(error) => Sent::problem(&error.into(), request_id.as_deref()),
     });
-    events(api, sent)
+    events(place, sent)
 }

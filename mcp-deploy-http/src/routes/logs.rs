@@ -6,7 +6,8 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use mcp_deploy_core::{LogLine, LogOptions};
 
-use super::{name, wants_events};
+use super::name;
+use crate::accept::{TEXT, wants_events};
 use crate::api::Api;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -26,17 +27,18 @@ pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let timestamps = query.flag("timestamps");
     query.finish()?;
     let name = name(&request)?;
+    let place = api.stream_place()?;
     let log = api.ask(api.manager().logs(backend.as_deref(), &name, options)).await?;
     let request_id = request_id::of(&request);
-    if wants_events(&request) {
+    if wants_events(&request, TEXT) {
         let log = log.map(move |line| match line {
             Ok(line) => Sent::event("line", &line),
             Err(error) => Sent::problem(&error.into(), request_id.as_deref()),
         });
-        return Ok(events(&api, log));
+        return Ok(events(place, log));
     }
     Ok(lines(
-        &api,
+        place,
         log.map(move |line| match line {
             Ok(line) => text(&line, timestamps),
             Err(error) => {

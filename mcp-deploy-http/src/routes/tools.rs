@@ -41,6 +41,6 @@ pub(crate) async fn call(
     let (name, tool) = (name(&request)?, part(&request, "tool").to_owned());
     let audit = Audit::of(&request, "call", &name);
     let answer = api.manager().call(backend.as_deref(), &name, &tool, arguments, PATIENCE).await;
-    audit.ended(&answer);
+    audit.ended(api.metrics(), &answer);
     Ok(HttpResponse::Ok().json(answer?))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use mcp_deploy_core::{
-    Backends, Capabilities, Catalog, DeploymentManager, Error, MockDeploymentBackend, Settings,
+    Backends, Capabilities, Catalog, DeploymentManager, Error, HttpLimits, MockDeploymentBackend, Settings,
 };
 use mcp_deploy_http::{Api, configure};
 use mcp_deploy_mock::{Faults, HttpMode, MockBackend, MockOptions};
@@ -15,8 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// How long a platform may take here.
-const DEADLINE: Duration = Duration::from_secs(3);
+/// How long a platform may take here, and that no more is under way than a test can begin.
+const LIMITS: HttpLimits = HttpLimits { answer_seconds: 3, arrival_seconds: 2, streams: 8, deploys: 8 };
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -65,10 +65,11 @@ impl Served {
         let templates = tempfile::tempdir().unwrap();
         let catalog = Catalog::new([templates.path().to_owned()]);
         let manager = DeploymentManager::new(catalog, backends, &Settings::default());
-        let api = Api::with_deadline(manager, DEADLINE);
+        let api = Api::with_limits(manager, LIMITS);
         let mounted = api.clone();
         let server = HttpServer::new(move || App::new().configure(configure(&mounted)));
-        let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+        let server =
+            server.workers(1).h1_allow_half_closed(false).disable_signals().bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", server.addrs()[0]);
         let server = server.run();
         let serving = server.handle();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod limits;
 mod served;
 
 use mcp_deploy_core::{Backends, DeploymentBackend};
