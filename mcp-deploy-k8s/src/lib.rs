@@ -52,4 +52,4 @@ mod watch;
 
 pub use cache::CachedBackend;
 pub use handle::KubernetesBackend;
-pub use setup::Credentials;
+pub use setup::{Credentials, InClusterServer};

@@ -1,6 +1,8 @@
 //! What a cluster has to have for a server that deploys: a namespace, an account, and a role with exactly the
 //! verbs that this crate uses.
 
+mod server;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +21,8 @@ use crate::handle::KubernetesBackend;
 use crate::names::BACKEND;
 use crate::objects::Object;
 use crate::{labels, manifest, time};
+
+pub use self::server::InClusterServer;
 
 /// The name of the account, of its role, and of what binds them.
 const DEPLOYER: &str = "mcp-platform-deployer";

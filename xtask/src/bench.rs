@@ -41,8 +41,24 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     for row in table_rows(&bench.read()?) {
         println!("{row}");
     }
+    measure_http(sh)?;
     measure_docker(sh)?;
     measure_kubernetes(sh)
+}
+
+/// The figures of the HTTP server, where the two programs are that it is measured with.
+fn measure_http(sh: &Shell) -> Result<()> {
+    for program in ["nginx", "wrk"] {
+        if cmd!(sh, "{program} -v").ignore_status().ignore_stdout().ignore_stderr().quiet().run().is_err() {
+            eprintln!("`{program}` is not there: the figures of the HTTP server are left out");
+            return Ok(());
+        }
+    }
+    let bench = cmd!(sh, "cargo bench -p mcp-deploy-http --features mock --bench server");
+    for row in table_rows(&bench.read()?) {
+        println!("{row}");
+    }
+    Ok(())
 }
 
 /// The figures of the Docker backend, where a daemon answers.

@@ -15,6 +15,8 @@ use crate::workspace::Workspace;
 const EVERYTHING: &str = "@modelcontextprotocol/server-everything@2026.8.31";
 /// The image of it that the tests of Docker make.
 const EVERYTHING_IMAGE: &str = "mcp-deploy-test/everything:1";
+/// The image of the server that runs in a cluster.
+const SERVER_IMAGE: &str = "mcp-deploy-test/server:1";
 /// Where the tests find npm's packages.
 const PACKAGES_VARIABLE: &str = "MCP_DEPLOY_NPM_PACKAGES";
 
@@ -56,13 +58,15 @@ fn docker(sh: &Shell, packages: &Path) -> Result<()> {
 fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
     let kubeconfig = kubeconfig().context("KUBECONFIG is not set: it names the cluster to test on")?;
     images::mock_server(sh)?;
+    let demo = images::demo(sh)?;
+    images::server(sh, SERVER_IMAGE, "dev")?;
     // The tests of Docker make it.
     docker(sh, packages)?;
     if let Some(load) = load {
         let mut words = load.split_whitespace();
         let program = words.next().context("`--load` names no program")?;
         let words: Vec<&str> = words.collect();
-        for image in [images::MOCK_SERVER, EVERYTHING_IMAGE] {
+        for image in [images::MOCK_SERVER, EVERYTHING_IMAGE, SERVER_IMAGE, &demo] {
             cmd!(sh, "{program}")
                 .args(&words)
                 .arg(image)
@@ -76,6 +80,10 @@ fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
             .env("MCP_DEPLOY_E2E_EVERYTHING", EVERYTHING_IMAGE)
             .run()?;
     }
+    cmd!(sh, "cargo test --package mcp-deploy-cli --test in_cluster -- --ignored")
+        .env("MCP_DEPLOY_E2E_KUBECONFIG", &kubeconfig)
+        .env("MCP_DEPLOY_E2E_SERVER_IMAGE", SERVER_IMAGE)
+        .run()?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `cargo xtask images`: the image of the template `demo`, from scratch and a static server, on the local daemon.
+//! `cargo xtask images`: the images of the template `demo` and of `mcp-deploy-server`, each from scratch, on the local
+//! daemon.
 
 use std::fs;
 use std::path::Path;
@@ -34,8 +35,27 @@ FROM scratch
 COPY mcp-mock-server /mcp-mock-server
 ";
 
-/// Builds the server, then the image. No registry takes part.
+/// Where a server in a cluster finds who vouches for others.
+const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
+
+const SERVER_DOCKERFILE: &str = "\
+FROM scratch
+COPY root/ /
+ENV MCP_BIND=0.0.0.0:8000
+EXPOSE 8000
+USER 1000
+ENTRYPOINT [\"/mcp-deploy-server\"]
+";
+
+/// Builds each program, then its image. No registry takes part.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
+    demo(sh)?;
+    let server_image = format!("ghcr.io/data-everything/mcp-deploy-server:{}", env!("CARGO_PKG_VERSION"));
+    server(sh, &server_image, "release")
+}
+
+/// Builds the image of the template `demo`, and tells its name.
+pub(crate) fn demo(sh: &Shell) -> Result<String> {
     let template = workspace::root().join("mcp-deploy-core/templates/demo/template.json");
     let Template { docker_image, docker_tag } = serde_json::from_str(&fs::read_to_string(&template)?)
         .with_context(|| format!("reading {}", template.display()))?;
@@ -47,7 +67,35 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     sh.write_file(directory.join("Dockerfile"), DOCKERFILE)?;
     sh.copy_file(server, directory.join("mcp-mock-server"))?;
     sh.copy_file(&template, directory.join("template.json"))?;
-    build(sh, &format!("{docker_image}:{docker_tag}"), &directory)
+    let image = format!("{docker_image}:{docker_tag}");
+    build(sh, &image, &directory)?;
+    Ok(image)
+}
+
+/// Builds the image of `mcp-deploy-server` for a cluster: the program, the libraries that it needs (one without any
+/// could resolve no names), and the certificates of the public authorities.
+pub(crate) fn server(sh: &Shell, image: &str, profile: &str) -> Result<()> {
+    cmd!(sh, "cargo build --profile {profile} --locked --package mcp-deploy-http --features kubernetes")
+        .run()?;
+    let target_directory = Workspace::load(sh)?.target_directory;
+    let of_profile = if profile == "dev" { "debug" } else { profile };
+    let program = target_directory.join(of_profile).join("mcp-deploy-server");
+    let directory = target_directory.join("images/server");
+    let root = directory.join("root");
+    sh.remove_path(&root)?;
+    sh.create_dir(&root)?;
+    sh.write_file(directory.join("Dockerfile"), SERVER_DOCKERFILE)?;
+    sh.copy_file(&program, root.join("mcp-deploy-server"))?;
+    let needed = cmd!(sh, "ldd {program}").read()?;
+    let libraries = needed.split_whitespace().filter_map(|word| word.strip_prefix('/'));
+    for file in libraries.chain([AUTHORITIES]) {
+        let place = root.join(file);
+        sh.create_dir(place.parent().context("it is in a directory")?)?;
+        sh.copy_file(Path::new("/").join(file), place).with_context(|| {
+            format!("is `/{file}` there? Debian's package `ca-certificates` has the last")
+        })?;
+    }
+    build(sh, image, &directory)
 }
 
 /// Builds the image of the mock server that tests run.

@@ -6,10 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use mcp_deploy_k8s::Credentials;
+#[cfg(feature = "serve")]
+use mcp_deploy_http::Role;
+#[cfg(feature = "serve")]
+use mcp_deploy_k8s::InClusterServer;
+use mcp_deploy_k8s::{Credentials, KubernetesBackend};
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
 use super::Context;
+#[cfg(feature = "serve")]
+use super::token::Made;
 use crate::error::{Error, Result};
 use crate::output::{print, talk, yaml};
 use crate::{backends, values};
@@ -34,20 +41,69 @@ pub(crate) struct Options {
     /// Only print the objects, for who may make them
     #[arg(long)]
     print: bool,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    server: Server,
+}
+
+/// A server in the cluster.
+#[cfg(feature = "serve")]
+#[derive(Args)]
+struct Server {
+    /// Print a server too, two replicas behind the Service `mcp-platform-backend`
+    #[arg(long, requires = "print")]
+    in_cluster: bool,
+    /// The image of the server; by default `mcp-deploy-server` of this version, from the image registry
+    #[arg(long, value_name = "IMAGE", requires = "in_cluster")]
+    image: Option<String>,
+    /// The file of the tokens that its clients show; by default a new one of the role `admin`, which is told
+    #[arg(long, value_name = "FILE", requires = "in_cluster")]
+    tokens_file: Option<PathBuf>,
+    /// The host at which an Ingress exposes the server; its certificate is the Secret `mcp-platform-backend-tls`
+    #[arg(long, value_name = "HOST", requires = "in_cluster")]
+    ingress_host: Option<String>,
 }
 
 pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     let Command::Kubernetes(options) = command;
     let kubernetes = backends::kubernetes(&context.settings);
     if options.print {
-        return kubernetes
-            .setup_manifests()
+        return objects(options, &kubernetes, context)?
             .iter()
             .try_for_each(|object| print(&format!("---\n{}", yaml(object)?)));
     }
     let credentials = context.wait_for(kubernetes.setup(options.duration))??;
     talk(&format!("the token ends at {}", credentials.expires_at));
     print(&environment(&credentials, &options.ca_file)?)
+}
+
+#[cfg(not(feature = "serve"))]
+fn objects(_: &Options, kubernetes: &KubernetesBackend, _: &Context) -> Result<Vec<Value>> {
+    Ok(kubernetes.setup_manifests())
+}
+
+#[cfg(feature = "serve")]
+fn objects(options: &Options, kubernetes: &KubernetesBackend, context: &Context) -> Result<Vec<Value>> {
+    let Server { in_cluster, image, tokens_file, ingress_host } = &options.server;
+    if !in_cluster {
+        return Ok(kubernetes.setup_manifests());
+    }
+    let usual = || {
+        let registry = context.settings.image_registry.trim_end_matches('/');
+        format!("{registry}/mcp-deploy-server:{}", env!("CARGO_PKG_VERSION"))
+    };
+    let tokens = if let Some(file) = tokens_file {
+        fs::read_to_string(file).map_err(|source| Error::Io { operation: "read the tokens file", source })?
+    } else {
+        let Made { token, line } = Made::of("setup", Role::Admin)?;
+        talk(&format!("the token that its clients show, told this once: {token}"));
+        line
+    };
+    Ok(kubernetes.server_manifests(&InClusterServer {
+        image: image.clone().unwrap_or_else(usual),
+        tokens,
+        ingress_host: ingress_host.clone(),
+    }))
 }
 
 /// The lines of an environment file.

@@ -38,19 +38,27 @@ fn word(text: &str) -> Result<String, String> {
 
 pub(crate) fn run(command: &Command, format: Format) -> Result<()> {
     let Command::New(Options { name, role }) = command;
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::Io { operation: "make a random token", source: error.into() })?;
-    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let token = format!("{PREFIX}{}", digits.concat());
-    let line = TokenEntry::new(name.as_str(), *role, &token).line();
-    show(&Made { token, line }, format)
+    show(&Made::of(name, *role)?, format)
 }
 
+/// A token, and what a server keeps of it.
 #[derive(Serialize)]
-struct Made {
-    token: String,
-    line: String,
+pub(crate) struct Made {
+    pub(crate) token: String,
+    pub(crate) line: String,
+}
+
+impl Made {
+    /// A new one.
+    pub(crate) fn of(name: &str, role: Role) -> Result<Self> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::Io { operation: "make a random token", source: error.into() })?;
+        let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = format!("{PREFIX}{}", digits.concat());
+        let line = TokenEntry::new(name, role, &token).line();
+        Ok(Self { token, line })
+    }
 }
 
 impl Show for Made {

@@ -13,6 +13,7 @@ mod own_daemon;
 mod ports;
 mod real_peer;
 mod registry;
+mod servers;
 mod site;
 mod updates;
 mod volumes;
@@ -113,6 +114,7 @@ cases! {
     registry::a_pull_policy_is_followed [Program("docker-registry")];
     command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
     command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
+    servers::three_servers_on_one_daemon_agree [Binary("mcp-deploy")];
     real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [
         Program("node"),
         Program("ldd"),
