@@ -268,6 +268,7 @@ pub(crate) fn count(number: u64, thing: &str) -> String {
 
 /// One broken rule: where, what is wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Violation {
     /// Where, as a JSON pointer (RFC 6901) into the document that was checked; empty for the whole.
     pub pointer: String,
@@ -307,6 +308,7 @@ impl fmt::Display for Violation {
 
 /// Broken rules, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Violations(Vec<Violation>);
 
