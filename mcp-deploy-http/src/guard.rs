@@ -16,7 +16,9 @@ use crate::auth::{Role, Tokens};
 use crate::problem::Problem;
 
 /// What is open to whoever may call at all.
-const OPEN: [&str; 2] = ["/health", "/ready"];
+const OPEN: [&str; 4] = ["/health", "/ready", "/openapi.json", "/docs"];
+/// Below this path everything is open: the files of a page that a browser asks for without a token.
+const OPEN_BELOW: &str = "/docs/";
 
 /// The rules of a server.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Guard {
         self.check_origin(headers)?;
         let path = request.path().trim_end_matches('/');
         match &self.tokens {
-            Some(tokens) if !OPEN.contains(&path) => {
+            Some(tokens) if !OPEN.contains(&path) && !path.starts_with(OPEN_BELOW) => {
                 check_token(tokens, headers, Role::needed(request.method(), path)).map(Some)
             }
             _ => Ok(None),

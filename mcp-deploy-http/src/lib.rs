@@ -31,6 +31,7 @@ mod query;
 mod request_id;
 mod stream;
 
+mod openapi;
 mod routes;
 
 // The server round it.

@@ -153,6 +153,10 @@ async fn lists_are_filtered_and_come_in_pages() {
     let cursor = first["next_cursor"].as_str().unwrap();
     let second = api.get(&format!("/api/templates/deployments/?limit=2&cursor={cursor}")).await.json();
     assert_eq!((names(&second), &second["next_cursor"]), (vec!["demo-c"], &Value::Null));
+    for limit in ["0", "1001", "few"] {
+        let wrong = api.get(&format!("/api/templates/deployments/?limit={limit}")).await;
+        wrong.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid");
+    }
     let none = api.get("/api/templates/deployments/?template=file-server").await.json();
     assert_eq!(none["count"], 0);
     api.get("/api/templates/deployments/?backend=moon")
