@@ -43,8 +43,11 @@ async fn a_deployment_lives_its_life() {
     assert_eq!(stopped["deployment"]["status"], "stopped");
     let started = api.post("/api/templates/deployments/demo-one/start/", &json!({})).await;
     assert_eq!(started.json()["deployment"]["replicas"]["desired"], 1);
-    let scaled = api.post("/api/templates/deployments/demo-one/scale/", &json!({"replicas": 3})).await;
-    assert_eq!(scaled.json()["deployment"]["replicas"]["desired"], 3);
+    for replicas in [json!(3), json!(2.0)] {
+        let body = json!({"replicas": replicas});
+        let scaled = api.post("/api/templates/deployments/demo-one/scale/", &body).await;
+        assert_eq!(scaled.json()["deployment"]["replicas"]["desired"].as_f64(), replicas.as_f64());
+    }
     let restarted = api.post("/api/templates/deployments/demo-one/restart/", &json!({})).await;
     assert_eq!(restarted.status, StatusCode::OK);
 
