@@ -46,8 +46,10 @@ pub(super) struct OverridesBody {
     #[schema(maximum = 4_294_967_295_u32)]
     replicas: Option<u32>,
     /// The memory limit, as in `512Mi`.
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")]
     memory: Option<String>,
     /// The CPU limit, as in `0.5` or `500m`.
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?m?$")]
     cpus: Option<String>,
 }
 

@@ -120,16 +120,18 @@ impl Operation {
         self
     }
 
-    /// An answer of events alone.
-    pub(super) fn answers_events(self, description: &str) -> Self {
-        self.answers_text(EVENTS, description)
+    /// An answer of events, which words describe: OpenAPI 3.1 has no schema for the parts of a stream.
+    pub(super) fn answers_events(mut self, description: &str) -> Self {
+        self.answers.push((StatusCode::OK, response(description).content(EVENTS, Content::default())));
+        self
     }
 
     /// The last answer also as events, where the client accepts them.
     pub(super) fn or_events(mut self) -> Self {
         let last = self.answers.pop();
-        let events = Content::new(Some(text()));
-        self.answers.extend(last.map(|(status, answer)| (status, answer.content(EVENTS, events))));
+        let events =
+            |(status, answer): (_, ResponseBuilder)| (status, answer.content(EVENTS, Content::default()));
+        self.answers.extend(last.map(events));
         self
     }
 
