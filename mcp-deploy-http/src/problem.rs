@@ -121,6 +121,8 @@ impl Problem {
             Self::Of(Error::Invalid { violations }) if violations.len() > 1 => {
                 format!("{} rules are broken", violations.len())
             }
+            // What the user's own server said is no internal of ours.
+            Self::Of(error @ Error::Server { .. }) => one_line(error),
             Self::Of(error) => error.to_string(),
             Self::Request { detail, .. } => detail.clone(),
             Self::Late { after } => format!("the platform has not answered within {} s", after.as_secs_f32()),
@@ -207,7 +209,9 @@ fn status(error: &Error) -> StatusCode {
         Error::TemplateNotFound { .. } | Error::NotFound { .. } | Error::BackendNotFound { .. } => {
             StatusCode::NOT_FOUND
         }
-        Error::Conflict { .. } | Error::Superseded { .. } => StatusCode::CONFLICT,
+        Error::Conflict { .. } | Error::Superseded { .. } | Error::NotListening { .. } => {
+            StatusCode::CONFLICT
+        }
         Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         Error::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,

@@ -36,11 +36,17 @@ async fn a_deployment_lives_its_life() {
     let call = "/api/templates/deployments/demo-one/tools/say_hello/call/";
     let answer = api.post(call, &json!({"arguments": {"name": "Ada"}})).await.json();
     assert_eq!(answer["is_error"], false);
+    let answer = api.post(&call.replace("say_hello", "say_no"), &json!({})).await;
+    let problem = answer.assert_problem(StatusCode::BAD_GATEWAY, "server_error");
+    assert!(problem["detail"].as_str().unwrap().contains("say_no"), "{problem}");
     let log = api.get("/api/templates/deployments/demo-one/logs/?tail=1").await;
     assert!(log.header("content-type").starts_with("text/plain") && log.body.ends_with('\n'), "{log:?}");
 
     let stopped = api.post("/api/templates/deployments/demo-one/stop/", &json!({})).await.json();
     assert_eq!(stopped["deployment"]["status"], "stopped");
+    let asked = api.get("/api/templates/deployments/demo-one/tools/").await;
+    let problem = asked.assert_problem(StatusCode::CONFLICT, "not_listening");
+    assert_eq!(problem["hint"], "`start` starts it");
     let started = api.post("/api/templates/deployments/demo-one/start/", &json!({})).await;
     assert_eq!(started.json()["deployment"]["replicas"]["desired"], 1);
     for replicas in [json!(3), json!(2.0)] {

@@ -161,7 +161,7 @@ pub(crate) fn watch_deployment() -> Operation {
 pub(crate) fn list_tools() -> Operation {
     of_deployment("List the tools of a server, with the schemas of their arguments")
         .answers::<ToolList>(StatusCode::OK, "The tools.")
-        .fails(&[StatusCode::NOT_IMPLEMENTED])
+        .fails(&[StatusCode::CONFLICT, StatusCode::NOT_IMPLEMENTED])
 }
 
 pub(crate) fn call_tool() -> Operation {
@@ -172,7 +172,7 @@ pub(crate) fn call_tool() -> Operation {
             StatusCode::OK,
             "What the tool answered. One that ran and failed is an answer too, whose `is_error` says so.",
         )
-        .fails(&[StatusCode::NOT_IMPLEMENTED])
+        .fails(&[StatusCode::CONFLICT, StatusCode::NOT_IMPLEMENTED])
 }
 
 pub(crate) fn show_template() -> Operation {

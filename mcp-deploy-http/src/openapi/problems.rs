@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use mcp_deploy_core::{DeploymentName, Error, Failure, Recovery, Violation, Violations};
+use mcp_deploy_core::{DeploymentName, Error, Failure, Recovery, Status, Violation, Violations};
 use serde_json::json;
 use utoipa::openapi::{ContentBuilder, Ref, Response};
 use utoipa::{PartialSchema, ToSchema};
@@ -118,6 +118,7 @@ fn problems() -> Vec<Problem> {
             reason: "the container was not made by mcp-deploy".to_owned(),
         },
         Error::Superseded { name: name.clone(), revision: 4 },
+        Error::NotListening { name: name.clone(), backend, status: Status::Stopped },
         Error::Unavailable { backend, source: "connection refused".into() },
         Error::Denied { backend: "kubernetes", action: "create deployments in mcp-servers".to_owned() },
         Error::Failed { name: name.clone(), failure: Box::new(failure), recovery: Some(Recovery::Restored) },
