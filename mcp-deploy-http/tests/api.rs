@@ -267,6 +267,10 @@ async fn a_log_is_followed_until_the_server_ends() {
     api.get("/api/templates/deployments/nobody/logs/?follow=true")
         .await
         .assert_problem(StatusCode::NOT_FOUND, "not_found");
+    let api = Served::over(Backends::default().with(Served::away()));
+    api.get("/api/templates/deployments/demo-one/logs/?previous=true")
+        .await
+        .assert_problem(StatusCode::NOT_IMPLEMENTED, "unsupported");
 }
 
 #[tokio::test]
