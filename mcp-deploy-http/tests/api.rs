@@ -147,6 +147,29 @@ async fn templates_are_listed_shown_and_checked() {
 }
 
 #[tokio::test]
+async fn a_template_that_says_all_there_is_to_say_is_as_the_document_describes_it() {
+    let api = Served::start();
+    let template = json!({
+        "id": "whole", "name": "W", "description": "W.", "version": "1", "author": "us", "license": "MIT",
+        "docker_image": "team/whole:1", "pull_policy": "missing", "command": ["run"], "args": ["-v"],
+        "environment_variables": {"A": "b"}, "volume_mounts": ["/data:/data:ro"], "default_config": {"a": 1},
+        "volumes": [{"name": "data", "path": "/var/data", "size": "1Gi", "storage_class": "fast"}],
+        "config_schema": {"properties": {"a": {"type": "integer"}}}, "health": {"interval": "1m30s"},
+        "tools": [{"name": "look", "description": "Looks.", "parameters": {"at": {"type": "string"}}}],
+        "resources": {"limits": {"cpu": "500m", "memory": "1Gi", "pids": 9}}, "autoscaling": {"max_replicas": 3},
+        "placement": {"node_selector": {"disk": "ssd"}}, "exposure": {"host": "whole.example"}, "mock": {},
+        "security": {"run_as_user": "image", "add_capabilities": ["NET_ADMIN"]}, "restart": "on-failure",
+        "network": {"allow": [{"cidr": "10.0.0.0/8", "ports": [443]}, {"host": "example.org"}]},
+    });
+    api.write_template("whole", &template);
+    let told = api.get("/api/templates/whole/").await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.body);
+    assert_eq!(told.json()["template"]["health"]["interval"], "90s");
+    let listed = api.get("/api/templates/").await.json();
+    assert_eq!(listed["broken"], json!([]));
+}
+
+#[tokio::test]
 async fn lists_are_filtered_and_come_in_pages() {
     let api = Served::start();
     for name in ["demo-a", "demo-b", "demo-c"] {
