@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::schema::SchemaType;
-use utoipa::openapi::{RefOr, Schema, Type};
+use utoipa::openapi::{Object, RefOr, Schema, Type};
 
 use super::operation::Named;
 use super::words;
@@ -52,28 +52,35 @@ const LEFT_OUT: [(&str, &[&str]); 11] = [
 /// Left out by some problems, and null in others: see `ProblemDocument`.
 const OFTEN_NULL: (&str, &str) = ("Problem", "recovery");
 
+const ABSENT: &str = "absent";
+
 /// The schemas by name, those of answers made exact.
 pub(super) fn made(schemas: Vec<Named>) -> BTreeMap<String, RefOr<Schema>> {
     let mut schemas: BTreeMap<String, RefOr<Schema>> = schemas.into_iter().collect();
     for (name, schema) in &mut schemas {
-        words::tell(schema);
+        words::tell(schema, ABSENT);
+        let RefOr::T(Schema::Object(object)) = schema else { continue };
+        let left_out = LEFT_OUT.iter().find(|(known, _)| known == name).map_or(&[][..], |(_, fields)| fields);
+        for (field, property) in &mut object.properties {
+            words::tell(property, if left_out.contains(&field.as_str()) { ABSENT } else { "null" });
+        }
         // In a body a field may be left out, and null counts as absent.
         if !name.ends_with("Body") {
-            make_exact(name, schema);
+            make_exact(name, object, left_out);
         }
     }
     schemas
 }
 
-fn make_exact(name: &str, schema: &mut RefOr<Schema>) {
-    let RefOr::T(Schema::Object(object)) = schema else { return };
-    let left_out = LEFT_OUT.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, fields)| fields);
+fn make_exact(name: &str, object: &mut Object, left_out: &[&str]) {
     object.required =
         object.properties.keys().filter(|field| !left_out.contains(&field.as_str())).cloned().collect();
     for property in object.properties.values_mut() {
-        // It is always there.
-        if let RefOr::T(Schema::Object(property)) = property {
-            property.default = None;
+        // A default says what an absent field means.
+        match property {
+            RefOr::T(Schema::Object(property)) => property.default = None,
+            RefOr::Ref(reference) => reference.default = None,
+            RefOr::T(_) => {}
         }
     }
     for field in left_out.iter().filter(|field| (name, **field) != OFTEN_NULL) {
