@@ -127,6 +127,7 @@ impl<B: DeploymentBackend + ?Sized> DeploymentBackend for Arc<B> {
 
 /// What a platform says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct BackendHealth {
     /// Its version.
     pub version: String,
@@ -178,6 +179,7 @@ pub enum Progress {
 
 /// What a deploy is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {

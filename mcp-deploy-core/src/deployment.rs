@@ -15,6 +15,7 @@ use crate::{
 
 /// What a backend reports about a spec that it runs; its JSON is the same from the library, the API and the CLI.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Deployment {
     /// Its name.
     #[serde(rename = "deployment_name")]
@@ -34,6 +35,7 @@ pub struct Deployment {
     /// The instances that exist.
     pub instances: Vec<Instance>,
     /// The image.
+    #[cfg_attr(feature = "utoipa", schema(value_type = String))]
     pub image: ImageRef,
     /// How it is talked to.
     pub transport: TransportKind,
@@ -42,8 +44,10 @@ pub struct Deployment {
     /// Counts the specs that this name has had, from 1.
     pub revision: u64,
     /// When the name was first deployed.
+    #[cfg_attr(feature = "utoipa", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
     /// When it was changed last.
+    #[cfg_attr(feature = "utoipa", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
     /// The configuration, secret values as `***`.
     pub configuration: BTreeMap<String, Value>,
@@ -110,6 +114,7 @@ impl Deployment {
 
 /// Where a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Accepted; nothing has started yet.
@@ -162,6 +167,7 @@ impl fmt::Display for Status {
 
 /// How many instances are wanted, and how many are ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Replicas {
     /// Wanted; 0 is a stopped deployment.
     pub desired: u32,
@@ -171,10 +177,12 @@ pub struct Replicas {
 
 /// One container or pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Instance {
     /// The platform's id; a new one after every restart of the deployment.
     pub id: String,
     /// When it started, where it has.
+    #[cfg_attr(feature = "utoipa", schema(value_type = Option<String>, format = DateTime))]
     pub started_at: Option<Timestamp>,
     /// Whether it is ready.
     pub ready: bool,
@@ -195,8 +203,10 @@ pub struct Revision {
 
 /// One line that a server wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct LogLine {
     /// When, where the platform knows.
+    #[cfg_attr(feature = "utoipa", schema(value_type = Option<String>, format = DateTime))]
     pub timestamp: Option<Timestamp>,
     /// The id of the instance that wrote it.
     pub instance: String,
@@ -208,6 +218,7 @@ pub struct LogLine {
 
 /// Where a log line was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LogSource {
     /// Standard output.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Deployment, DeploymentName, Failure, Recovery};
+use crate::{Deployment, DeploymentName, Failure, Recovery, Status};
 
 /// A result whose error is [`Error`], unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -118,6 +118,16 @@ pub enum Error {
         /// Which ones there are, or which feature brings it.
         reason: String,
     },
+    /// Nothing of the deployment listens that could be asked.
+    #[error("`{name}` on {backend} is {status}, and nothing listens")]
+    NotListening {
+        /// The deployment.
+        name: DeploymentName,
+        /// Where it runs.
+        backend: &'static str,
+        /// How it stands.
+        status: Status,
+    },
     /// The server could be reached and its answer to an MCP request is an error.
     #[error("the MCP server answered with an error")]
     Server {
@@ -156,6 +166,7 @@ impl Error {
             Self::Timeout { .. } => "timeout",
             Self::Unsupported { .. } => "unsupported",
             Self::BackendNotFound { .. } => "backend_not_found",
+            Self::NotListening { .. } => "not_listening",
             Self::Server { .. } => "server_error",
             Self::Backend { .. } => "backend",
         }
@@ -179,6 +190,8 @@ impl Error {
             Self::Superseded { name, .. } => {
                 Some(format!("look at what runs as `{name}` now, and deploy again if it should be yours"))
             }
+            Self::NotListening { status: Status::Stopped, .. } => Some("`start` starts it".to_owned()),
+            Self::NotListening { name, .. } => Some(format!("look at the status of `{name}`, or wait")),
             Self::Unsupported { .. } => Some("drop that part, or choose another backend".to_owned()),
             _ => None,
         }
@@ -201,9 +214,7 @@ impl Error {
 
     /// A deployment that cannot be connected to: nothing of it listens.
     pub fn not_listening(backend: &'static str, deployment: &Deployment) -> Self {
-        let Deployment { name, status, .. } = deployment;
-        let reason = format!("it is {status}, and nothing listens; `start` starts a stopped one");
-        Self::backend(backend, format!("connect to `{name}`"), reason)
+        Self::NotListening { name: deployment.name.clone(), backend, status: deployment.status }
     }
 
     /// Anything a backend met while it tried to `operation`.
@@ -268,6 +279,7 @@ pub(crate) fn count(number: u64, thing: &str) -> String {
 
 /// One broken rule: where, what is wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Violation {
     /// Where, as a JSON pointer (RFC 6901) into the document that was checked; empty for the whole.
     pub pointer: String,
@@ -307,6 +319,7 @@ impl fmt::Display for Violation {
 
 /// Broken rules, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Violations(Vec<Violation>);
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The cause class of a failed deployment, with the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Failure {
     /// The cause class.
     pub reason: FailureReason,
@@ -109,6 +110,7 @@ macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal, $hint:expr;)+) => {
         /// The cause class of a failure: a stable word.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
         #[non_exhaustive]
         pub enum FailureReason {
             $($(#[doc = $doc])+ #[serde(rename = $word)] $variant,)+

@@ -171,7 +171,8 @@ impl DeploymentManager {
     ///
     /// # Errors
     ///
-    /// [`Error::BackendNotFound`] and [`Error::NotFound`] at once; everything else comes in the stream.
+    /// [`Error::BackendNotFound`], [`Error::Unsupported`] and [`Error::NotFound`] at once; everything else comes in
+    /// the stream.
     pub async fn logs(
         &self,
         backend: Option<&str>,
@@ -179,6 +180,7 @@ impl DeploymentManager {
         options: LogOptions,
     ) -> Result<LogStream> {
         let backend = self.backends.get(backend)?;
+        backend.capabilities().check_logs(backend.name(), options)?;
         or_nearest(&*backend, backend.get(name).await).await?;
         Ok(backend.logs(name, options))
     }

@@ -28,6 +28,11 @@ const DIGEST_SUFFIX_LENGTH: usize = 10;
 /// # Ok::<(), mcp_deploy_core::NameError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "utoipa",
+    derive(utoipa::ToSchema),
+    schema(min_length = 2, max_length = 50, pattern = "^(?!events$)[a-z][a-z0-9-]*[a-z0-9]$")
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeploymentName(String);
 
@@ -69,6 +74,15 @@ impl DeploymentName {
 ///
 /// `deploy`, `deployments` and `validate` are reserved: they are words of the HTTP API's paths.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "utoipa",
+    derive(utoipa::ToSchema),
+    schema(
+        min_length = 2,
+        max_length = 63,
+        pattern = "^(?!(deploy|deployments|validate)$)[a-z][a-z0-9-]*[a-z0-9]$"
+    )
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct TemplateId(String);
 

@@ -48,6 +48,7 @@ pub enum ProbeError {
 
 /// What a tool answered.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct ToolAnswer {
     /// Whether the tool says that it failed.
     pub is_error: bool,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 ///
 /// The smallest is `1m`, the largest 1,000 cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[0-9]+m?$"))]
 pub struct Cpu(u64);
 
 impl Cpu {
@@ -30,6 +31,7 @@ impl Cpu {
 /// Units are Kubernetes': `Ki Mi Gi Ti` (powers of 1024) and `k M G T` (powers of 1000). The smallest amount
 /// is 4 MiB, below which no container starts; the largest is 64 TiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[0-9]+(Ki|Mi|Gi|Ti)?$"))]
 pub struct Memory(u64);
 
 impl Memory {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a server said about itself in an MCP handshake.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct McpReport {
     /// The era of the protocol that it speaks; `None` where it wants authorization first.
     pub era: Option<Era>,
@@ -29,6 +30,7 @@ impl McpReport {
 
 /// An era of the Model Context Protocol, in the words of the specification's page on versioning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Era {
     /// Revision 2026-07-28 and later: stateless, opened by `server/discover`.
@@ -49,6 +51,7 @@ impl Era {
 
 /// A server's own name and version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct ServerInfo {
     /// Its name.
     pub name: String,

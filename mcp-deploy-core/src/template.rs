@@ -35,6 +35,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Template {
     /// Its id: the field `id`, else the name of its directory.
     pub id: TemplateId,
@@ -61,6 +62,7 @@ pub struct Template {
     pub source_url: Option<String>,
     /// The image as written; `None` where [`image`](Self::image) derives it.
     #[serde(rename = "docker_image", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "utoipa", schema(value_type = Option<String>))]
     pub written_image: Option<ImageRef>,
     /// When the image is pulled; `None` leaves it to its tag.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,9 +86,11 @@ pub struct Template {
     pub mounts: Vec<Mount>,
     /// The schema of the configuration.
     #[serde(serialize_with = "schema_document")]
+    #[cfg_attr(feature = "utoipa", schema(value_type = Object))]
     pub config_schema: ConfigSchema,
     /// Configuration that wins over the schema's defaults.
     #[serde(skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "utoipa", schema(value_type = Object))]
     pub default_config: Map<String, Value>,
     /// The tools that the author promises.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -120,6 +124,7 @@ pub struct Template {
     pub mock: Option<Value>,
     /// Known fields that deploying does not need, as written: `examples`, `capabilities` and the like.
     #[serde(flatten)]
+    #[cfg_attr(feature = "utoipa", schema(value_type = std::collections::BTreeMap<String, Value>))]
     pub metadata: Map<String, Value>,
     /// Fields that nobody reads, each with a suggestion; they never fail a template.
     #[serde(skip)]

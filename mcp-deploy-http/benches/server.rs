@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench fails by panicking")]
 #![expect(clippy::print_stdout, reason = "its rows are its output")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -185,7 +186,8 @@ impl Nginx {
         let mut locations = String::new();
         for (number, (path, bytes)) in files.iter().enumerate() {
             fs::write(root.join(number.to_string()), bytes).unwrap();
-            locations += &format!("location = {path} {{ alias {}/{number}; }}\n", root.display());
+            let root = root.display();
+            writeln!(locations, "location = {path} {{ root {root}; try_files /{number} =404; }}").unwrap();
         }
         fs::write(root.join("nginx.conf"), configuration(root, address, &locations)).unwrap();
         let mut program = Command::new("nginx");

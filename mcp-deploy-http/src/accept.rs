@@ -12,16 +12,18 @@ use crate::problem::Problem;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain";
+pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text";
 /// Server-sent events.
 pub(crate) const EVENTS: &str = "text/event-stream";
 
-/// Refuses a request whose `Accept` admits none of the media types that the resource has.
+/// Refuses a request whose `Accept` admits none of the media types that the resource has, where it has certain ones.
 pub(crate) async fn middleware(
     offered: &'static [&'static str],
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if let Some(accepted) = accepted(request.request())
+        && !offered.is_empty()
         && !offered.iter().any(|offered| quality(&accepted, offered) > Quality::ZERO)
     {
         let detail = format!("this resource is `{}`, which `Accept` does not admit", offered.join("` or `"));

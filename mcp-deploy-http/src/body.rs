@@ -81,7 +81,7 @@ impl Fields {
     pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         self.known.push(name);
         let value = self.given.remove(name).filter(|value| !value.is_null())?;
-        match serde_path_to_error::deserialize(value) {
+        match serde_path_to_error::deserialize(whole(value)) {
             Ok(value) => Some(value),
             Err(error) => {
                 let pointer =
@@ -121,6 +121,13 @@ impl Fields {
             self.violations.push(unknown(&self.pointer, name, &self.known));
         }
     }
+}
+
+/// A number without a fraction as an integer, also where it is written as in `2.0`: JSON Schema knows no difference.
+fn whole(value: Value) -> Value {
+    let number = value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0);
+    let whole = number.and_then(|number| format!("{number:.0}").parse::<i64>().ok());
+    whole.map_or(value, Value::from)
 }
 
 /// The violation of a value that is none of its type. Of what the parser says only the end is told: before it stands

@@ -18,7 +18,9 @@ use crate::problem::Problem;
 use crate::rate::{Caller, Rate};
 
 /// What is open to whoever may call at all.
-const OPEN: &[&str] = &["/health", "/ready"];
+const OPEN: &[&str] = &["/health", "/ready", "/openapi.json", "/docs"];
+/// Below this path everything is open: the files of a page that a browser asks for without a token.
+const OPEN_BELOW: &str = "/docs/";
 
 /// The rules of a server.
 #[derive(Debug)]
@@ -75,11 +77,15 @@ impl Guard {
         self.check_origin(headers)?;
         let path = request.path().trim_end_matches('/');
         match &self.tokens {
-            Some(tokens) if !self.open.contains(&path) => {
+            Some(tokens) if !self.is_open(path) => {
                 check_token(tokens, headers, Role::needed(request.method(), path)).map(Some)
             }
             _ => Ok(None),
         }
+    }
+
+    fn is_open(&self, path: &str) -> bool {
+        self.open.contains(&path) || path.starts_with(OPEN_BELOW)
     }
 
     fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {

@@ -35,6 +35,7 @@ mod query;
 mod request_id;
 mod stream;
 
+mod openapi;
 mod routes;
 
 // The server round it.

@@ -6,8 +6,12 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use mcp_deploy_core::{Error, Violation, Violations, one_line};
-use serde_json::{Value, json};
+use mcp_deploy_core::{DeploymentName, Error, Failure, Violation, Violations, one_line};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type of a problem document.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// How long a client is told to wait where the platform cannot be reached, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -31,12 +35,48 @@ pub(crate) enum Problem {
     Method { allowed: String },
 }
 
+/// What went wrong (RFC 9457, "Problem Details for HTTP APIs").
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument {
+    /// Always `about:blank`: what kind of problem it is, `code` says.
+    r#type: &'static str,
+    /// The words of the status.
+    title: &'static str,
+    /// The status.
+    status: u16,
+    /// What kind of problem it is: a stable word.
+    code: &'static str,
+    /// What happened, for people.
+    detail: String,
+    /// The id of the request, where one stands behind it; with it the server's log tells more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    /// What to do about it, where there is something to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Everything that is wrong with a request or a template; their pointers begin with `/query`, `/path` or
+    /// `/headers` where they do not lead into the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violations: Option<Violations>,
+    /// Why the user's own server does not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+    /// What became of the revision that ran before a deploy that failed; null where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[expect(clippy::option_option, reason = "left out by most problems, and null in some")]
+    recovery: Option<Option<String>>,
+    /// The deployment that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment_name: Option<DeploymentName>,
+}
+
 impl Problem {
     pub(crate) fn request(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self::Request { status, code, detail: detail.into() }
     }
 
-    fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Of(error) => error.code(),
             Self::Request { code, .. } => code,
@@ -49,32 +89,33 @@ impl Problem {
     }
 
     /// The document. Of what happened inside it holds the words that are meant for users; the causes are logged.
-    pub(crate) fn document(&self, request_id: Option<&str>) -> Value {
+    pub(crate) fn document(&self, request_id: Option<&str>) -> ProblemDocument {
         let status = self.status_code();
-        let mut document = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "code": self.code(),
-            "detail": self.detail(),
-        });
-        if let Some(request_id) = request_id {
-            document["request_id"] = request_id.into();
-        }
+        let mut document = ProblemDocument {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: self.code(),
+            detail: self.detail(),
+            request_id: request_id.map(str::to_owned),
+            hint: None,
+            violations: None,
+            failure: None,
+            recovery: None,
+            deployment_name: None,
+        };
         let Self::Of(error) = self else { return document };
-        if let Some(hint) = error.hint() {
-            document["hint"] = hint.into();
-        }
+        document.hint = error.hint();
         match error {
-            Error::Invalid { violations } => document["violations"] = json!(violations),
+            Error::Invalid { violations } => document.violations = Some(violations.clone()),
             Error::Failed { name, failure, recovery } => {
-                document["deployment_name"] = json!(name);
-                document["failure"] = json!(failure);
-                document["recovery"] = recovery.as_ref().map(ToString::to_string).into();
+                document.deployment_name = Some(name.clone());
+                document.failure = Some((**failure).clone());
+                document.recovery = Some(recovery.as_ref().map(ToString::to_string));
             }
             Error::Timeout { name, recovery, .. } => {
-                document["deployment_name"] = json!(name);
-                document["recovery"] = recovery.as_ref().map(ToString::to_string).into();
+                document.deployment_name = Some(name.clone());
+                document.recovery = Some(recovery.as_ref().map(ToString::to_string));
             }
             _ => {}
         }
@@ -86,6 +127,8 @@ impl Problem {
             Self::Of(Error::Invalid { violations }) if violations.len() > 1 => {
                 format!("{} rules are broken", violations.len())
             }
+            // What the user's own server said is no internal of ours.
+            Self::Of(error @ Error::Server { .. }) => one_line(error),
             Self::Of(error) => error.to_string(),
             Self::Request { detail, .. } => detail.clone(),
             Self::Late { after } => format!("the platform has not answered within {} s", after.as_secs_f32()),
@@ -100,10 +143,12 @@ impl Problem {
         if let Some((name, value)) = self.header() {
             response.insert_header((name, value));
         }
-        response.content_type("application/problem+json").body(self.document(request_id).to_string())
+        // Said before, it is kept by `json`.
+        response.content_type(MEDIA_TYPE);
+        response.json(self.document(request_id))
     }
 
-    fn header(&self) -> Option<(HeaderName, String)> {
+    pub(crate) fn header(&self) -> Option<(HeaderName, String)> {
         match self {
             Self::Of(Error::Unavailable { .. }) | Self::Late { .. } | Self::Busy { .. } => {
                 Some((RETRY_AFTER, RETRY_AFTER_SECONDS.to_owned()))
@@ -178,7 +223,9 @@ fn status(error: &Error) -> StatusCode {
         Error::TemplateNotFound { .. } | Error::NotFound { .. } | Error::BackendNotFound { .. } => {
             StatusCode::NOT_FOUND
         }
-        Error::Conflict { .. } | Error::Superseded { .. } => StatusCode::CONFLICT,
+        Error::Conflict { .. } | Error::Superseded { .. } | Error::NotListening { .. } => {
+            StatusCode::CONFLICT
+        }
         Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         Error::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,

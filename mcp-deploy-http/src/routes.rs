@@ -1,15 +1,16 @@
 //! Which method on which path does what.
 
-mod backends;
-mod deploy;
-mod deployments;
+pub(crate) mod backends;
+pub(crate) mod deploy;
+pub(crate) mod deployments;
+mod docs;
 mod events;
-mod health;
+pub(crate) mod health;
 mod lifecycle;
 mod logs;
 mod metrics;
-mod templates;
-mod tools;
+pub(crate) mod templates;
+pub(crate) mod tools;
 
 use actix_web::guard::{self, Guard};
 use actix_web::http::{Method, StatusCode};
@@ -18,55 +19,79 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route};
 use mcp_deploy_core::{DeploymentName, Error, NameError};
 
-use crate::accept::{self, EVENTS, JSON, TEXT};
+use crate::accept::{self, EVENTS, JSON, OPEN_METRICS, TEXT};
 use crate::api::Api;
 use crate::observe;
+use crate::openapi::{Documented, operations};
 use crate::problem::Problem;
 
-/// Adds the API to an app, below `/api/templates` and `/api/backends`, and `/health`, `/ready` and `/metrics`.
+macro_rules! endpoints {
+    ($($method:ident $path:literal $([$($media:expr),+])? => $file:ident::$handler:ident as $id:ident;)+) => {
+        /// The path of each endpoint, and what answers there.
+        fn endpoints() -> Vec<(&'static str, Answer)> {
+            vec![$(($path, $method($file::$handler)$(.only(&[$($media),+]))?)),+]
+        }
+
+        /// What the document says of each endpoint.
+        pub(crate) fn documented() -> Vec<Documented> {
+            vec![$(($path, $method($file::$handler).method, stringify!($id), operations::$id())),+]
+        }
+    };
+}
+
+// One method for each path, and first the paths that others would match too.
+endpoints! {
+    get "/api/templates/" => templates::list as list_templates;
+    post "/api/templates/validate/" => templates::validate as validate_template;
+    post "/api/templates/deploy/{template}/" [JSON, EVENTS] => deploy::deploy as deploy_template;
+    get "/api/templates/deployments/" => deployments::list as list_deployments;
+    get "/api/templates/deployments/events/" [EVENTS] => events::all as watch_deployments;
+    get "/api/templates/deployments/{name}/" => deployments::one as show_deployment;
+    delete "/api/templates/deployments/{name}/delete/" => deployments::delete as delete_deployment;
+    post "/api/templates/deployments/{name}/start/" => lifecycle::start as start_deployment;
+    post "/api/templates/deployments/{name}/stop/" => lifecycle::stop as stop_deployment;
+    post "/api/templates/deployments/{name}/restart/" => lifecycle::restart as restart_deployment;
+    post "/api/templates/deployments/{name}/scale/" => lifecycle::scale as scale_deployment;
+    get "/api/templates/deployments/{name}/logs/" [TEXT, EVENTS] => logs::logs as read_logs;
+    get "/api/templates/deployments/{name}/events/" [EVENTS] => events::one as watch_deployment;
+    get "/api/templates/deployments/{name}/tools/" => tools::list as list_tools;
+    post "/api/templates/deployments/{name}/tools/{tool}/call/" => tools::call as call_tool;
+    get "/api/templates/{template}/" => templates::one as show_template;
+    get "/api/backends/" => backends::list as list_backends;
+    get "/health" => health::health as show_health;
+    get "/ready" => health::ready as show_readiness;
+    get "/metrics" [OPEN_METRICS, TEXT] => metrics::metrics as read_metrics;
+}
+
+/// Below these paths, what is no endpoint is a problem too.
+const SCOPES: [&str; 2] = ["/api/templates", "/api/backends"];
+
+/// Adds the API to an app, below `/api/templates` and `/api/backends`, `/health`, `/ready` and `/metrics`, and its
+/// description at `/openapi.json` and `/docs`.
 pub fn configure(api: &Api) -> impl FnOnce(&mut ServiceConfig) + Clone + 'static {
     let api = api.clone();
     move |config| {
+        config.app_data(web::Data::new(api.clone()));
         let observed = || {
             let api = api.clone();
             from_fn(move |request, next| observe::middleware(api.clone(), request, next))
         };
-        let templates = web::scope("/api/templates")
-            .wrap(observed())
-            .service(resource("", vec![get(templates::list)]))
-            .service(resource("/validate", vec![post(templates::validate)]))
-            .service(resource("/deploy/{template}", vec![post(deploy::deploy).only(&[JSON, EVENTS])]))
-            .service(resource("/deployments", vec![get(deployments::list)]))
-            .service(resource("/deployments/events", vec![get(events::all).only(&[EVENTS])]))
-            .service(resource("/deployments/{name}", vec![get(deployments::one)]))
-            .service(resource("/deployments/{name}/delete", vec![delete(deployments::delete)]))
-            .service(resource("/deployments/{name}/start", vec![post(lifecycle::start)]))
-            .service(resource("/deployments/{name}/stop", vec![post(lifecycle::stop)]))
-            .service(resource("/deployments/{name}/restart", vec![post(lifecycle::restart)]))
-            .service(resource("/deployments/{name}/scale", vec![post(lifecycle::scale)]))
-            .service(resource("/deployments/{name}/logs", vec![get(logs::logs).only(&[TEXT, EVENTS])]))
-            .service(resource("/deployments/{name}/events", vec![get(events::one).only(&[EVENTS])]))
-            .service(resource("/deployments/{name}/tools", vec![get(tools::list)]))
-            .service(resource("/deployments/{name}/tools/{tool}/call", vec![post(tools::call)]))
-            .service(resource("/{template}", vec![get(templates::one)]))
-            .default_service(web::to(nothing));
-        let backends = web::scope("/api/backends")
-            .wrap(observed())
-            .service(resource("", vec![get(backends::list)]))
-            .default_service(web::to(nothing));
-        config
-            .app_data(web::Data::new(api.clone()))
-            .service(templates)
-            .service(backends)
-            .service(resource("/health", vec![get(health::health)]).wrap(observed()))
-            .service(resource("/ready", vec![get(health::ready)]).wrap(observed()))
-            .service(
-                resource(
-                    "/metrics",
-                    vec![get(metrics::metrics).only(&["application/openmetrics-text", TEXT])],
-                )
-                .wrap(observed()),
-            );
+        let mut endpoints = endpoints();
+        for prefix in SCOPES {
+            let scope = web::scope(prefix).wrap(observed()).default_service(web::to(nothing));
+            let below = endpoints.extract_if(.., |(path, _)| path.starts_with(prefix));
+            config.service(below.fold(scope, |scope, (path, answer)| {
+                scope.service(resource(&path[prefix.len()..], vec![answer]))
+            }));
+        }
+        let description = [
+            ("/openapi.json", get(docs::document)),
+            ("/docs/{file:.+}", get(docs::file).only(&[])),
+            ("/docs", get(docs::page).only(&["text/html"])),
+        ];
+        for (path, answer) in endpoints.into_iter().chain(description) {
+            config.service(resource(path, vec![answer]).wrap(observed()));
+        }
     }
 }
 
@@ -123,6 +148,7 @@ fn answers(method: Method) -> impl Guard {
 
 /// A path, with or without a slash at its end, and its methods; any other is told which there are.
 fn resource(path: &str, answers: Vec<Answer>) -> Resource {
+    let path = path.trim_end_matches('/');
     let mut allowed = vec!["OPTIONS".to_owned()];
     let mut resource = web::resource([path.to_owned(), format!("{path}/")]);
     for Answer { method, route, media_types } in answers {

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[expect(dead_code, reason = "the tests of the API stream and hang")]
-#[path = "api/served.rs"]
 mod served;
 
 use std::io::{self, Write};

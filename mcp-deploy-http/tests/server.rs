@@ -144,7 +144,9 @@ async fn a_token_allows_what_its_role_does() {
     assert_eq!(unknown.headers()["www-authenticate"], "Bearer realm=\"mcp-deploy\"");
     let unauthorized = (StatusCode::UNAUTHORIZED, "unauthorized".to_owned());
     assert_eq!(answer(server.get(LIST).bearer_auth("token-x")).await, unauthorized);
-    assert_eq!(answer(server.get("/health")).await.0, StatusCode::OK);
+    for open in ["/health", "/openapi.json", "/docs/", "/docs/swagger-ui.css"] {
+        assert_eq!(server.get(open).send().await.unwrap().status(), StatusCode::OK, "{open}");
+    }
     assert_eq!(answer(server.get("/ready/")).await.0, StatusCode::OK);
     assert_eq!(answer(server.get("/nothing").bearer_auth("token-r")).await.1, "no_such_resource");
 

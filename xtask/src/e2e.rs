@@ -1,4 +1,6 @@
-//! `cargo xtask e2e PLATFORM`: a real platform, and a server that others have written.
+//! `cargo xtask e2e PLATFORM`: a real platform, and a server or a client that others have written.
+
+mod http;
 
 use std::env;
 use std::ffi::OsString;
@@ -25,17 +27,19 @@ const PACKAGES_VARIABLE: &str = "MCP_DEPLOY_NPM_PACKAGES";
 pub(crate) enum Platform {
     /// The Docker daemon of this environment
     Docker,
+    /// The HTTP API on the mock, asked by a client that knows only its OpenAPI document
+    Http,
     /// The cluster of `KUBECONFIG`, in namespaces whose names begin with `mcp-deploy-`
     Kubernetes,
 }
 
 /// `load` is what brings an image of the local daemon onto the nodes of a cluster.
 pub(crate) fn run(sh: &Shell, platform: Platform, load: Option<&str>) -> Result<()> {
-    let packages = packages(sh)?;
     cmd!(sh, "cargo build --workspace").run()?;
     match platform {
-        Platform::Docker => docker(sh, &packages),
-        Platform::Kubernetes => kubernetes(sh, &packages, load),
+        Platform::Docker => docker(sh, &packages(sh)?),
+        Platform::Http => http::run(sh),
+        Platform::Kubernetes => kubernetes(sh, &packages(sh)?, load),
     }
 }
 

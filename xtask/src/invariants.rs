@@ -41,12 +41,12 @@ const FORBIDDEN: &[Forbidden] = &[
     Forbidden {
         package: "mcp-deploy-cli",
         features: "--no-default-features --features=docker",
-        crates: &["actix-web", "kube", "mcp-deploy-mock"],
+        crates: &["actix-web", "kube", "mcp-deploy-mock", "utoipa"],
     },
     Forbidden {
         package: "mcp-deploy-cli",
         features: "--no-default-features --features=kubernetes",
-        crates: &["actix-web", "bollard", "mcp-deploy-docker", "mcp-deploy-mock"],
+        crates: &["actix-web", "bollard", "mcp-deploy-docker", "mcp-deploy-mock", "utoipa"],
     },
     // The library, for a host that has backends of its own.
     Forbidden {

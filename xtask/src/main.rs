@@ -39,7 +39,7 @@ enum Command {
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
-    /// Try a platform with a server that others have written
+    /// Try a platform with a server, or the HTTP API with a client, that others have written
     E2e {
         /// Which platform
         platform: e2e::Platform,

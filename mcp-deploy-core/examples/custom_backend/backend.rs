@@ -158,9 +158,9 @@ impl DeploymentBackend for InProcess {
     }
 
     async fn connect(&self, name: &DeploymentName) -> Result<Connection> {
-        let endpoint = self.on(name, |running| running.report.endpoint.clone())?;
-        let stopped = || Error::backend(self.name(), format!("connect to `{name}`"), "it is stopped");
-        endpoint.map(Connection::new).ok_or_else(stopped)
+        let deployment = self.on(name, |running| running.report.clone())?;
+        let stopped = || Error::not_listening(self.name(), &deployment);
+        deployment.endpoint.as_deref().map(Connection::new).ok_or_else(stopped)
     }
 
     fn logs(&self, name: &DeploymentName, _options: LogOptions) -> LogStream {

@@ -47,6 +47,7 @@ pub struct Deployed {
 
 /// What a deploy did to what was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// There was none of this name.

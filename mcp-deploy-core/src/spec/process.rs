@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// When an image is pulled: at a deploy that changes something, and at a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PullPolicy {
     /// Each time.
@@ -39,6 +40,7 @@ impl fmt::Display for PullPolicy {
 
 /// What happens when the server's process ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartPolicy {
     /// It is started again, also after a restart of the platform.
@@ -69,6 +71,7 @@ impl fmt::Display for RestartPolicy {
 
 /// User, file system and capabilities; the default is the hardened one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Security {
     /// The user; default 1000.
@@ -105,6 +108,7 @@ impl Security {
 
 /// A part of the default hardening that a template takes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Relaxation {
     /// It runs as root, or as whoever the image says.
@@ -140,6 +144,21 @@ impl Default for RunAsUser {
         Self::Id(1000)
     }
 }
+
+#[cfg(feature = "utoipa")]
+impl utoipa::PartialSchema for RunAsUser {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Type};
+
+        let id = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u32::MAX));
+        let image = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["image"]));
+        let either = OneOfBuilder::new().item(id).item(image);
+        either.description(Some("Who the server runs as: a number, or `image`.")).into()
+    }
+}
+
+#[cfg(feature = "utoipa")]
+impl utoipa::ToSchema for RunAsUser {}
 
 impl Serialize for RunAsUser {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

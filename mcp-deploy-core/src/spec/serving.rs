@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 /// How the server is talked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Transport {
     /// The protocol.
     pub kind: TransportKind,
@@ -19,6 +20,7 @@ pub struct Transport {
 
 /// A transport of the MCP specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TransportKind {
     /// One endpoint over HTTP, since revision 2025-03-26.
@@ -41,6 +43,7 @@ impl fmt::Display for TransportKind {
 
 /// The HTTP health contract of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Health {
     /// The path that says the process is alive; default `/health`.
@@ -49,12 +52,15 @@ pub struct Health {
     pub readiness: String,
     /// Between two checks; default 30 s.
     #[serde(with = "duration")]
+    #[cfg_attr(feature = "utoipa", schema(value_type = String))]
     pub interval: Duration,
     /// How long one check may take; default 3 s.
     #[serde(with = "duration")]
+    #[cfg_attr(feature = "utoipa", schema(value_type = String))]
     pub timeout: Duration,
     /// How long a start may take before failures count; default 5 s.
     #[serde(with = "duration")]
+    #[cfg_attr(feature = "utoipa", schema(value_type = String))]
     pub start_period: Duration,
     /// How many failures in a row count; default 3.
     pub retries: u32,
@@ -101,6 +107,7 @@ mod duration {
 
 /// A tool that a template's author promises.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -108,5 +115,6 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The JSON Schema of its arguments.
+    #[cfg_attr(feature = "utoipa", schema(value_type = Object))]
     pub input_schema: Map<String, Value>,
 }

@@ -9,6 +9,7 @@ use crate::{Cpu, Memory};
 
 /// Limits and requests of one instance, in the shape of Kubernetes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Resources {
     /// What it may use at most.
@@ -19,6 +20,7 @@ pub struct Resources {
 
 /// Amounts of what a platform can limit; `None` leaves the backend's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ResourceAmounts {
     /// CPU time.
@@ -34,6 +36,7 @@ pub struct ResourceAmounts {
 
 /// A named volume: made when missing, kept by `delete` unless told otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Volume {
     /// Its name within the deployment.
     pub name: String,
@@ -52,6 +55,7 @@ pub struct Volume {
 
 /// Who may mount a volume at once, in the words of Kubernetes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub enum AccessMode {
     /// One machine.
     #[default]
@@ -64,6 +68,7 @@ pub enum AccessMode {
 
 /// A path of the host, mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Mount {
     /// The path on the host; absolute.
     pub host_path: String,
@@ -76,6 +81,7 @@ pub struct Mount {
 
 /// What the server may reach: `all`, `none`, or `{"allow": [...]}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
     /// Everything.
@@ -89,6 +95,7 @@ pub enum Network {
 
 /// A peer that the server may reach; exactly one of `cidr`, `namespace` and `host` is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Peer {
     /// Addresses, as in `10.0.0.0/8`.
@@ -107,6 +114,7 @@ pub struct Peer {
 
 /// An address outside the platform.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Exposure {
     /// The host name; default made from the deployment's name and the platform's domain.
@@ -127,6 +135,7 @@ pub struct Exposure {
 
 /// Replicas by load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Autoscaling {
     /// The fewest; default 1.
     #[serde(default = "one")]
@@ -148,6 +157,7 @@ fn eighty() -> u32 {
 
 /// Where instances may run, in the shapes of Kubernetes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Placement {
     /// Labels that a machine must have.

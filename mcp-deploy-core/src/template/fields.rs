@@ -49,12 +49,11 @@ impl Fields {
     /// Takes a text that must be there and say something.
     pub(super) fn required(&mut self, field: &'static str, what: &str) -> String {
         let pointer = format!("/{field}");
-        if !self.left.contains_key(field) {
-            self.known.push(field);
+        let Some(value) = self.raw(field) else {
             self.violations.push(Violation::new(pointer, "is missing").expected(what));
             return String::new();
-        }
-        match self.take::<String>(field) {
+        };
+        match self.typed::<String>(value, &pointer) {
             Some(text) if text.trim().is_empty() => {
                 self.violations.push(Violation::new(pointer, "is empty").expected(what));
                 text

@@ -183,6 +183,15 @@ fn the_port_comes_from_the_first_place_that_says_it() {
 }
 
 #[test]
+fn a_field_that_has_to_be_there_may_not_be_null() {
+    insta::assert_snapshot!(complaints(json!({"name": null, "version": null})), @"
+    2 rules are broken:
+      `/name` is missing; the server's name for people
+      `/version` is missing; the template's version, as in `1.0.0`
+    ");
+}
+
+#[test]
 fn every_broken_rule_is_listed() {
     insta::assert_snapshot!(Template::from_value(json!({"docker_image": "a b"}), Some("My Dir")).unwrap_err().to_string(), @"
     5 rules are broken:

@@ -6,13 +6,15 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream::{self, StreamExt};
 use mcp_deploy_core::{
-    Change, DEFAULT_WAIT, Deploy, Deployed, DeploymentManager, DeploymentName, DeploymentSpec, Overrides,
-    Progress, Request, Violation,
+    Change, DEFAULT_WAIT, Deploy, Deployed, Deployment, DeploymentManager, DeploymentName, DeploymentSpec,
+    Overrides, Progress, Request, Violation,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use utoipa::ToSchema;
 
 use super::part;
 use crate::accept::{JSON, wants_events};
@@ -25,7 +27,14 @@ use crate::request_id;
 use crate::stream::{Sent, events};
 
 /// The most bytes of an `Idempotency-Key`.
-const LONGEST_KEY: usize = 255;
+pub(crate) const LONGEST_KEY: usize = 255;
+
+/// What a deploy has made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeployAnswer {
+    deployment: Deployment,
+    change: Change,
+}
 
 /// Makes a deployment of a template, or makes one of this name like it. The client waits until the server answers
 /// over MCP, unless it says otherwise; one that accepts events is told of each step.
@@ -50,7 +59,7 @@ pub(crate) async fn deploy(
     if !wants_events(&request, JSON) {
         let Deploy { dry_run, wait, .. } = deploy;
         let deployed = api.change(audit, |manager| carry_out(manager, spec, deploy, place)).await?;
-        return Ok(answer(&deployed, dry_run, wait.is_some()));
+        return Ok(answer(deployed, dry_run, wait.is_some()));
     }
     let stream = api.stream_place()?;
     let (progress, steps) = mpsc::unbounded_channel();
@@ -59,7 +68,7 @@ pub(crate) async fn deploy(
     let request_id = request_id::of(&request);
     let outcome = async move {
         match deployed.await {
-            Ok(deployed) => Sent::event("deployment", &document(&deployed)),
+            Ok(deployed) => Sent::event("deployment", &document(deployed)),
             Err(error) => Sent::problem(&error.into(), request_id.as_deref()),
         }
     };
@@ -113,7 +122,7 @@ async fn asked(request: &HttpRequest, payload: Payload) -> Result<(Request, Depl
     Ok((wanted, Deploy { backend, dry_run, wait: wait.then_some(DEFAULT_WAIT), progress: None }))
 }
 
-fn answer(deployed: &Deployed, is_dry_run: bool, is_awaited: bool) -> HttpResponse {
+fn answer(deployed: Deployed, is_dry_run: bool, is_awaited: bool) -> HttpResponse {
     let status = match deployed.change {
         _ if is_dry_run => StatusCode::OK,
         Change::Unchanged => StatusCode::OK,
@@ -128,8 +137,8 @@ fn answer(deployed: &Deployed, is_dry_run: bool, is_awaited: bool) -> HttpRespon
     response.json(document(deployed))
 }
 
-fn document(deployed: &Deployed) -> Value {
-    json!({"deployment": deployed.deployment, "change": deployed.change})
+fn document(Deployed { deployment, change }: Deployed) -> DeployAnswer {
+    DeployAnswer { deployment, change }
 }
 
 /// A step, in words and numbers.

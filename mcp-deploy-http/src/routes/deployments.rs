@@ -1,20 +1,70 @@
 //! What runs: listed, looked at, removed.
 
+use std::str::FromStr;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use mcp_deploy_core::{DeleteOptions, Deployment, Listed, Selector, Status, TemplateId};
-use serde_json::{Value, json};
+use mcp_deploy_core::{DeleteOptions, Deployment, DeploymentName, Listed, Selector, Status, TemplateId};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::name;
 use crate::api::Api;
 use crate::audit::Audit;
 use crate::body::Fields;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::request_id;
 
 /// How many deployments a page holds at most, and where no number is asked for.
-const PAGE: usize = 1000;
+pub(crate) const PAGE: usize = 1000;
+
+/// How many deployments a page holds.
+struct PageSize(usize);
+
+impl FromStr for PageSize {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = text.parse().ok().filter(|number| (1..=PAGE).contains(number));
+        number.map(Self).ok_or(())
+    }
+}
+
+/// A page of deployments.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeploymentList {
+    /// How many there are on all pages.
+    count: usize,
+    /// Those of this page, by name.
+    deployments: Vec<Deployment>,
+    /// The `cursor` of the next page; null on the last one.
+    next_cursor: Option<String>,
+    /// The backends that could not tell.
+    errors: Vec<BackendError>,
+}
+
+/// A backend that could not tell, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BackendError {
+    /// Its name.
+    backend: &'static str,
+    problem: ProblemDocument,
+}
+
+/// One deployment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeploymentAnswer {
+    deployment: Deployment,
+}
+
+/// What was removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeletedAnswer {
+    deployment_name: DeploymentName,
+    /// Always `true`.
+    deleted: bool,
+}
 
 /// The deployments of one backend or of all, by name; the backends that could not tell are told beside them.
 pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -22,7 +72,8 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let template = query.take::<TemplateId>("template", "the id of a template");
     let status = query.word::<Status>("status");
     let backend = query.text("backend");
-    let limit = query.take::<usize>("limit", "a number of deployments").unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = query.take::<PageSize>("limit", "a number from 1 to 1000");
+    let PageSize(limit) = limit.unwrap_or(PageSize(PAGE));
     let cursor = query.text("cursor");
     query.finish()?;
 
@@ -45,11 +96,10 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let told = |(backend, error)| {
         let problem = Problem::from(error);
         problem.log();
-        json!({"backend": backend, "problem": problem.document(request_id.as_deref())})
+        BackendError { backend, problem: problem.document(request_id.as_deref()) }
     };
-    let errors: Vec<Value> = errors.into_iter().map(told).collect();
-    Ok(HttpResponse::Ok()
-        .json(json!({"count": count, "deployments": deployments, "next_cursor": next, "errors": errors})))
+    let errors = errors.into_iter().map(told).collect();
+    Ok(HttpResponse::Ok().json(DeploymentList { count, deployments, next_cursor: next, errors }))
 }
 
 /// Where a deployment stands among all.
@@ -64,7 +114,7 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     query.finish()?;
     let name = name(&request)?;
     let deployment = api.ask(api.manager().status(backend.as_deref(), &name)).await?;
-    Ok(told(&deployment))
+    Ok(told(deployment))
 }
 
 /// Removes one; its named volumes go where the client says so.
@@ -84,10 +134,10 @@ pub(crate) async fn delete(
         manager.delete(backend.as_deref(), &name, DeleteOptions { volumes }).await
     })
     .await?;
-    Ok(HttpResponse::Ok().json(json!({"deployment_name": deleted, "deleted": true})))
+    Ok(HttpResponse::Ok().json(DeletedAnswer { deployment_name: deleted, deleted: true }))
 }
 
 /// The answer that is one deployment.
-pub(super) fn told(deployment: &Deployment) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"deployment": deployment}))
+pub(super) fn told(deployment: Deployment) -> HttpResponse {
+    HttpResponse::Ok().json(DeploymentAnswer { deployment })
 }

@@ -19,7 +19,7 @@ pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let mut query = Query::of(&request);
     let backend = query.text("backend");
     let options = LogOptions {
-        tail: query.take("tail", "a number of lines"),
+        tail: query.take::<u32>("tail", "a number of lines").and_then(|lines| lines.try_into().ok()),
         since: query.take::<Timestamp>("since", "a time as in `2026-11-23T02:00:00Z` (RFC 3339)"),
         follow: query.flag("follow"),
         previous: query.flag("previous"),

@@ -1,11 +1,13 @@
 //! The catalog.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use mcp_deploy_core::{Broken, Template, Templates};
-use serde_json::{Value, json};
+use mcp_deploy_core::{Broken, Template, TemplateId, Templates, Violations};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::part;
 use crate::api::Api;
@@ -13,21 +15,57 @@ use crate::body;
 use crate::problem::Problem;
 use crate::query::Query;
 
+/// The templates of the catalog.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TemplateList {
+    /// How many there are.
+    count: usize,
+    /// Those that can be deployed, by id.
+    templates: Vec<Arc<Template>>,
+    /// Those that cannot.
+    broken: Vec<BrokenTemplate>,
+}
+
+/// A template that cannot be deployed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BrokenTemplate {
+    /// The name of its directory; null where it has none.
+    template: Option<String>,
+    /// What is wrong with it.
+    reason: String,
+}
+
+/// One template.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TemplateAnswer {
+    template: Arc<Template>,
+}
+
+/// A template that is good.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ValidAnswer {
+    template_id: TemplateId,
+    /// Its version.
+    version: String,
+    /// Fields that nobody reads, each with a suggestion.
+    warnings: Violations,
+}
+
 /// The good ones, and beside them the broken ones with their reasons.
 pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request).finish()?;
     let Templates { templates, broken } = api.read(|manager| Ok(manager.catalog().list())).await?;
     let templates: Vec<_> = templates.into_values().collect();
-    let broken: Vec<Value> = broken
+    let broken = broken
         .into_iter()
         .map(|Broken { path, error }| {
             // Where it lies on this machine is nobody's business.
             let template = path.parent().and_then(Path::file_name).or(path.file_name());
-            json!({"template": template.map(|name| name.to_string_lossy()), "reason": error.to_string()})
+            let template = template.map(|name| name.to_string_lossy().into_owned());
+            BrokenTemplate { template, reason: error.to_string() }
         })
         .collect();
-    let templates: Vec<&Template> = templates.iter().map(|template| &**template).collect();
-    Ok(HttpResponse::Ok().json(json!({"count": templates.len(), "templates": templates, "broken": broken})))
+    Ok(HttpResponse::Ok().json(TemplateList { count: templates.len(), templates, broken }))
 }
 
 /// One, with the schema of its configuration.
@@ -35,7 +73,7 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     Query::of(&request).finish()?;
     let id = part(&request, "template").to_owned();
     let template = api.read(move |manager| manager.template(&id)).await?;
-    Ok(HttpResponse::Ok().json(json!({"template": &*template})))
+    Ok(HttpResponse::Ok().json(TemplateAnswer { template }))
 }
 
 /// Checks a template's text, JSON or YAML; everything that is wrong is told.
@@ -44,6 +82,6 @@ pub(crate) async fn validate(request: HttpRequest, payload: Payload) -> Result<H
     let media_types = ["application/json", "application/yaml", "text/plain"];
     let text = body::text(&request, payload, &media_types).await?;
     let template = Template::parse(&text, "the template", None)?;
-    let Template { id, version, warnings, .. } = &template;
-    Ok(HttpResponse::Ok().json(json!({"template_id": id, "version": version, "warnings": warnings})))
+    let Template { id, version, warnings, .. } = template;
+    Ok(HttpResponse::Ok().json(ValidAnswer { template_id: id, version, warnings }))
 }

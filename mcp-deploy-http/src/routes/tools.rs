@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Map, Value, json};
+use mcp_deploy_core::Tool;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{name, part};
 use crate::api::Api;
@@ -16,6 +19,13 @@ use crate::query::Query;
 /// How long a tool may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// The tools of a server.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ToolList {
+    /// In the server's own order.
+    tools: Vec<Tool>,
+}
+
 /// The tools, with the schemas of their arguments.
 pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
@@ -23,7 +33,7 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     query.finish()?;
     let name = name(&request)?;
     let tools = api.ask(api.manager().tools(backend.as_deref(), &name)).await?;
-    Ok(HttpResponse::Ok().json(json!({"tools": tools})))
+    Ok(HttpResponse::Ok().json(ToolList { tools }))
 }
 
 /// Calls one. A tool that ran and failed is an answer, whose `is_error` says so.

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod limits;
+#[path = "../served/mod.rs"]
 mod served;
+
+mod limits;
 
 use mcp_deploy_core::{Backends, DeploymentBackend};
 use reqwest::StatusCode;
@@ -37,15 +39,24 @@ async fn a_deployment_lives_its_life() {
     let call = "/api/templates/deployments/demo-one/tools/say_hello/call/";
     let answer = api.post(call, &json!({"arguments": {"name": "Ada"}})).await.json();
     assert_eq!(answer["is_error"], false);
+    let answer = api.post(&call.replace("say_hello", "say_no"), &json!({})).await;
+    let problem = answer.assert_problem(StatusCode::BAD_GATEWAY, "server_error");
+    assert!(problem["detail"].as_str().unwrap().contains("say_no"), "{problem}");
     let log = api.get("/api/templates/deployments/demo-one/logs/?tail=1").await;
     assert!(log.header("content-type").starts_with("text/plain") && log.body.ends_with('\n'), "{log:?}");
 
     let stopped = api.post("/api/templates/deployments/demo-one/stop/", &json!({})).await.json();
     assert_eq!(stopped["deployment"]["status"], "stopped");
+    let asked = api.get("/api/templates/deployments/demo-one/tools/").await;
+    let problem = asked.assert_problem(StatusCode::CONFLICT, "not_listening");
+    assert_eq!(problem["hint"], "`start` starts it");
     let started = api.post("/api/templates/deployments/demo-one/start/", &json!({})).await;
     assert_eq!(started.json()["deployment"]["replicas"]["desired"], 1);
-    let scaled = api.post("/api/templates/deployments/demo-one/scale/", &json!({"replicas": 3})).await;
-    assert_eq!(scaled.json()["deployment"]["replicas"]["desired"], 3);
+    for replicas in [json!(3), json!(2.0)] {
+        let body = json!({"replicas": replicas});
+        let scaled = api.post("/api/templates/deployments/demo-one/scale/", &body).await;
+        assert_eq!(scaled.json()["deployment"]["replicas"]["desired"].as_f64(), replicas.as_f64());
+    }
     let restarted = api.post("/api/templates/deployments/demo-one/restart/", &json!({})).await;
     assert_eq!(restarted.status, StatusCode::OK);
 
@@ -139,6 +150,29 @@ async fn templates_are_listed_shown_and_checked() {
 }
 
 #[tokio::test]
+async fn a_template_that_says_all_there_is_to_say_is_as_the_document_describes_it() {
+    let api = Served::start();
+    let template = json!({
+        "id": "whole", "name": "W", "description": "W.", "version": "1", "author": "us", "license": "MIT",
+        "docker_image": "team/whole:1", "pull_policy": "missing", "command": ["run"], "args": ["-v"],
+        "environment_variables": {"A": "b"}, "volume_mounts": ["/data:/data:ro"], "default_config": {"a": 1},
+        "volumes": [{"name": "data", "path": "/var/data", "size": "1Gi", "storage_class": "fast"}],
+        "config_schema": {"properties": {"a": {"type": "integer"}}}, "health": {"interval": "1m30s"},
+        "tools": [{"name": "look", "description": "Looks.", "parameters": {"at": {"type": "string"}}}],
+        "resources": {"limits": {"cpu": "500m", "memory": "1Gi", "pids": 9}}, "autoscaling": {"max_replicas": 3},
+        "placement": {"node_selector": {"disk": "ssd"}}, "exposure": {"host": "whole.example"}, "mock": {},
+        "security": {"run_as_user": "image", "add_capabilities": ["NET_ADMIN"]}, "restart": "on-failure",
+        "network": {"allow": [{"cidr": "10.0.0.0/8", "ports": [443]}, {"host": "example.org"}]},
+    });
+    api.write_template("whole", &template);
+    let told = api.get("/api/templates/whole/").await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.body);
+    assert_eq!(told.json()["template"]["health"]["interval"], "90s");
+    let listed = api.get("/api/templates/").await.json();
+    assert_eq!(listed["broken"], json!([]));
+}
+
+#[tokio::test]
 async fn lists_are_filtered_and_come_in_pages() {
     let api = Served::start();
     for name in ["demo-a", "demo-b", "demo-c"] {
@@ -154,6 +188,10 @@ async fn lists_are_filtered_and_come_in_pages() {
     let cursor = first["next_cursor"].as_str().unwrap();
     let second = api.get(&format!("/api/templates/deployments/?limit=2&cursor={cursor}")).await.json();
     assert_eq!((names(&second), &second["next_cursor"]), (vec!["demo-c"], &Value::Null));
+    for limit in ["0", "1001", "few"] {
+        let wrong = api.get(&format!("/api/templates/deployments/?limit={limit}")).await;
+        wrong.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid");
+    }
     let none = api.get("/api/templates/deployments/?template=file-server").await.json();
     assert_eq!(none["count"], 0);
     api.get("/api/templates/deployments/?backend=moon")
@@ -255,6 +293,10 @@ async fn a_log_is_followed_until_the_server_ends() {
     api.get("/api/templates/deployments/nobody/logs/?follow=true")
         .await
         .assert_problem(StatusCode::NOT_FOUND, "not_found");
+    let api = Served::over(Backends::default().with(Served::away()));
+    api.get("/api/templates/deployments/demo-one/logs/?previous=true")
+        .await
+        .assert_problem(StatusCode::NOT_IMPLEMENTED, "unsupported");
 }
 
 #[tokio::test]

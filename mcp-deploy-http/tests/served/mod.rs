@@ -1,4 +1,6 @@
-//! The API on a port of this machine, and a client for it.
+//! The API on a port of this machine, and a client for it that holds every answer against the API's document.
+
+mod contract;
 
 use std::fs;
 use std::time::Duration;
@@ -101,9 +103,13 @@ impl Served {
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = self.client.execute(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, body: response.text().await.unwrap() }
+        let answer = Answer { status, headers, body: response.text().await.unwrap() };
+        contract::check(&method, &path, &answer);
+        answer
     }
 
     /// Waits until the one deployment that there is runs.
