@@ -13,8 +13,8 @@ use crate::workspace::{self, Workspace};
 
 /// With one version each, so that a failure is ours.
 const TOOLS: [&str; 2] = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"];
-/// What `serve` says of where it serves.
-const SERVING: &str = "serving ";
+/// What the log says before the address.
+const SERVING: &str = "serving address=";
 
 pub(super) fn run(sh: &Shell) -> Result<()> {
     let target = Workspace::load(sh)?.target_directory;
@@ -25,7 +25,9 @@ pub(super) fn run(sh: &Shell) -> Result<()> {
     let (validate, document) = (tools.join("openapi-spec-validator"), api.join("openapi.json"));
     cmd!(sh, "{validate} --schema 3.1.0 {document}").run()?;
 
-    let server = Server::start(&target.join("debug/mcp-deploy"), &directory)?;
+    // With the mock alone: whether another platform can be reached is not asked here.
+    cmd!(sh, "cargo build --package mcp-deploy-http --features mock").run()?;
+    let server = Server::start(&target.join("debug/mcp-deploy-server"), &directory)?;
     let (schemathesis, config) = (tools.join("schemathesis"), api.join("tests/schemathesis.toml"));
     let document = format!("{}/openapi.json", server.url);
     // It leaves files where it runs.
@@ -53,14 +55,8 @@ struct Server {
 
 impl Server {
     fn start(program: &Path, directory: &Path) -> Result<Self> {
-        let state = directory.join("state.json");
-        // Nothing is left of the run before.
-        if state.exists() {
-            std::fs::remove_file(&state)?;
-        }
         let mut process = Command::new(program)
-            .args(["serve", "--bind", "127.0.0.1:0", "--backend", "mock", "--rate-limit", "0"])
-            .env("MCP_MOCK_STATE", state)
+            .envs([("MCP_BIND", "127.0.0.1:0"), ("MCP_RATE_LIMIT", "0"), ("MCP_DEPLOYMENT_BACKEND", "mock")])
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
@@ -68,14 +64,16 @@ impl Server {
         let mut server = Self { process, url: String::new() };
         let mut said = BufReader::new(said);
         let mut line = String::new();
-        while !line.starts_with(SERVING) {
+        let address = loop {
             line.clear();
             if said.read_line(&mut line)? == 0 {
-                bail!("`serve` has ended before it said where it serves");
+                bail!("the server has ended before it said where it serves");
             }
-        }
-        let address = line.trim_start_matches(SERVING).split("/api/").next().unwrap_or_default();
-        address.clone_into(&mut server.url);
+            if let Some((_, address)) = line.trim_end().split_once(SERVING) {
+                break address;
+            }
+        };
+        server.url = format!("http://{address}");
         // It shall never wait for somebody to read.
         let mut log = File::create(directory.join("serve.log"))?;
         thread::spawn(move || io::copy(&mut said, &mut log));
