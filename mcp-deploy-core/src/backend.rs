@@ -45,8 +45,8 @@ pub trait DeploymentBackend: fmt::Debug + Send + Sync + 'static {
     /// One deployment.
     async fn get(&self, name: &DeploymentName) -> Result<Deployment>;
 
-    /// Our deployments, sorted by name.
-    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>>;
+    /// Our deployments, sorted by name. A backend that keeps reports in memory hands out the same one until it changes.
+    async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>>;
 
     /// Changes the number of instances; 0 stops the deployment and keeps everything.
     async fn scale(&self, name: &DeploymentName, replicas: u32) -> Result<Deployment>;
@@ -92,7 +92,7 @@ impl<B: DeploymentBackend + ?Sized> DeploymentBackend for Arc<B> {
         (**self).get(name).await
     }
 
-    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
+    async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>> {
         (**self).list(selector).await
     }
 
@@ -298,7 +298,7 @@ mockall::mock! {
         async fn check(&self) -> Result<BackendHealth>;
         async fn deploy(&self, spec: &DeploymentSpec, options: DeployOptions) -> Result<Deployment>;
         async fn get(&self, name: &DeploymentName) -> Result<Deployment>;
-        async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>>;
+        async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>>;
         async fn scale(&self, name: &DeploymentName, replicas: u32) -> Result<Deployment>;
         async fn restart(&self, name: &DeploymentName) -> Result<Deployment>;
         async fn delete(&self, name: &DeploymentName, options: DeleteOptions) -> Result<()>;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -231,7 +232,7 @@ pub enum LogSource {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A deployment as it is now.
-    Changed(Box<Deployment>),
+    Changed(Arc<Deployment>),
     /// All that was there has been told; comes again after a cut.
     Synced,
     /// A deployment is no longer there.
@@ -241,11 +242,11 @@ pub enum Event {
 impl Event {
     /// What has happened between two looks at the same deployments, for a backend that watches by looking.
     pub fn between(
-        before: &BTreeMap<DeploymentName, Deployment>,
-        now: &BTreeMap<DeploymentName, Deployment>,
+        before: &BTreeMap<DeploymentName, Arc<Deployment>>,
+        now: &BTreeMap<DeploymentName, Arc<Deployment>>,
     ) -> Vec<Self> {
         let changed = now.iter().filter(|(name, deployment)| before.get(*name) != Some(*deployment));
-        let changed = changed.map(|(_, deployment)| Self::Changed(Box::new(deployment.clone())));
+        let changed = changed.map(|(_, deployment)| Self::Changed(Arc::clone(deployment)));
         let gone = before.keys().filter(|name| !now.contains_key(*name)).cloned().map(Self::Gone);
         changed.chain(gone).collect()
     }

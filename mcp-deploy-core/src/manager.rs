@@ -35,7 +35,7 @@ pub struct DeploymentManager {
 #[derive(Debug, Default)]
 pub struct Listed {
     /// The deployments, sorted by name within each backend.
-    pub deployments: Vec<Deployment>,
+    pub deployments: Vec<Arc<Deployment>>,
     /// The backends that could not tell, and why.
     pub errors: Vec<(&'static str, Error)>,
 }

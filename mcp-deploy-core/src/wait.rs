@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use std::sync::Arc;
 
 use crate::{Deployment, DeploymentBackend, DeploymentName, Error, Event, Result, Selector};
 
@@ -23,7 +24,9 @@ pub trait DeploymentBackendExt: DeploymentBackend {
         let mut seen = false;
         while let Some(event) = events.next().await {
             match event {
-                Ok(Event::Changed(deployment)) if condition(&deployment) => return Ok(*deployment),
+                Ok(Event::Changed(deployment)) if condition(&deployment) => {
+                    return Ok(Arc::unwrap_or_clone(deployment));
+                }
                 Ok(Event::Changed(_)) => seen = true,
                 Ok(Event::Synced) if !seen => return Err(absent()),
                 Ok(Event::Gone(_)) => return Err(absent()),

@@ -8,6 +8,7 @@ use mcp_deploy_core::{
     DeploymentName, DeploymentSpec, Error, EventStream, LogOptions, LogStream, Logs, Part, RestartPolicy,
     Result, Revision, Selector,
 };
+use std::sync::Arc;
 
 use crate::containers::{Created, Found};
 use crate::daemon::Daemon;
@@ -97,8 +98,8 @@ impl DeploymentBackend for DockerBackend {
         self.report(&self.running(name).await?).await
     }
 
-    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
-        self.look(selector, Look::Quick).await
+    async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>> {
+        Ok(self.look(selector, Look::Quick).await?.into_iter().map(Arc::new).collect())
     }
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "scale"))]

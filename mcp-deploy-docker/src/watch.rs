@@ -1,6 +1,7 @@
 //! What happens to containers of ours, as the daemon tells it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::EventMessage;
@@ -40,7 +41,7 @@ struct Watching {
     selector: Selector,
     /// `None` before the first look and after a cut.
     events: Option<Events>,
-    seen: BTreeMap<DeploymentName, Deployment>,
+    seen: BTreeMap<DeploymentName, Arc<Deployment>>,
     queue: VecDeque<Result<Event>>,
     cut: bool,
 }
@@ -106,7 +107,10 @@ impl Watching {
                 return;
             }
         };
-        let now = deployments.into_iter().map(|deployment| (deployment.name.clone(), deployment)).collect();
+        let now = deployments
+            .into_iter()
+            .map(|deployment| (deployment.name.clone(), Arc::new(deployment)))
+            .collect();
         self.queue.extend(Event::between(&self.seen, &now).into_iter().map(Ok));
         self.seen = now;
     }

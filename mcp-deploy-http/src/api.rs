@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_deploy_core::{DeploymentManager, Error, HttpLimits, Result};
+use mcp_deploy_core::{DeploymentBackend, DeploymentManager, Error, HttpLimits, Result};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
+use crate::feed::{Feed, Feeds};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::written::Written;
 
 /// The API over a manager; a cheap handle.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ struct Shared {
     /// Of each backend.
     deploys: BTreeMap<String, Arc<Semaphore>>,
     metrics: Metrics,
+    feeds: Feeds,
+    written: Written,
 }
 
 impl fmt::Debug for Api {
@@ -67,6 +71,8 @@ impl Api {
             streams: Arc::new(Semaphore::new(limits.streams)),
             deploys,
             metrics: Metrics::default(),
+            feeds: Feeds::default(),
+            written: Written::default(),
         }))
     }
 
@@ -87,6 +93,16 @@ impl Api {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// The JSON of the deployments.
+    pub(crate) fn written(&self) -> &Written {
+        &self.0.written
+    }
+
+    /// What happens on a backend.
+    pub(crate) fn feed(&self, backend: &dyn DeploymentBackend) -> Arc<Feed> {
+        self.0.feeds.of(backend, &self.0.runtime)
     }
 
     /// How long the head of a request, and then its body, may take to arrive.

@@ -24,6 +24,7 @@
 
 mod api;
 mod audit;
+mod feed;
 mod metrics;
 mod problem;
 
@@ -34,6 +35,7 @@ mod observe;
 mod query;
 mod request_id;
 mod stream;
+mod written;
 
 mod openapi;
 mod routes;

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// One event.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sent(Bytes);
 
 impl Sent {

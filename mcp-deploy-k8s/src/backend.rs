@@ -9,6 +9,7 @@ use mcp_deploy_core::{
     DeploymentName, DeploymentSpec, EventStream, LogOptions, LogStream, Logs, Part, Result, Revision,
     Selector,
 };
+use std::sync::Arc;
 
 use crate::access::Access;
 use crate::error::{absent, sorted};
@@ -81,8 +82,8 @@ impl DeploymentBackend for KubernetesBackend {
         self.report(name).await
     }
 
-    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
-        self.look(selector).await
+    async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>> {
+        Ok(self.look(selector).await?.into_iter().map(Arc::new).collect())
     }
 
     #[tracing::instrument(skip_all, fields(backend = BACKEND, deployment = %name, operation = "scale"))]

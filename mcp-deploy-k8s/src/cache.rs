@@ -131,7 +131,7 @@ fn take_in(
 ) {
     match (event, coming.as_mut()) {
         (Event::Changed(deployment), Some(coming)) => {
-            coming.insert(deployment.name.clone(), Arc::from(deployment));
+            coming.insert(deployment.name.clone(), deployment);
         }
         (Event::Gone(name), Some(coming)) => {
             coming.remove(&name);
@@ -144,7 +144,7 @@ fn take_in(
             memory.cut_at = None;
         }),
         (Event::Changed(deployment), None) => memory.send_modify(|memory| {
-            memory.deployments.insert(deployment.name.clone(), Arc::from(deployment));
+            memory.deployments.insert(deployment.name.clone(), deployment);
         }),
         (Event::Gone(name), None) => memory.send_modify(|memory| {
             memory.deployments.remove(&name);
@@ -199,7 +199,7 @@ impl Watching {
             is_synced_again || self.seen.get(name).is_none_or(|seen| !Arc::ptr_eq(seen, deployment))
         };
         let changed = now.iter().filter(|(name, deployment)| is_new(name, deployment));
-        self.queue.extend(changed.map(|(_, deployment)| Event::Changed(Box::new((**deployment).clone()))));
+        self.queue.extend(changed.map(|(_, deployment)| Event::Changed(Arc::clone(deployment))));
         let gone = self.seen.keys().filter(|name| !now.contains_key(*name));
         self.queue.extend(gone.cloned().map(Event::Gone));
         if is_synced_again {
@@ -234,10 +234,10 @@ impl DeploymentBackend for CachedBackend {
         known.get(name).map(|deployment| (**deployment).clone()).ok_or_else(|| absent(name))
     }
 
-    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
+    async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>> {
         let known = self.known().await;
         let selected = known.iter().filter(|(name, known)| selector.matches(name, &known.template_id));
-        Ok(selected.map(|(_, deployment)| (**deployment).clone()).collect())
+        Ok(selected.map(|(_, deployment)| Arc::clone(deployment)).collect())
     }
 
     async fn scale(&self, name: &DeploymentName, replicas: u32) -> Result<Deployment> {

@@ -179,7 +179,7 @@ impl Following {
                 },
                 event = self.events.next(), if !self.is_gone => match event {
                     Some(Ok(Event::Changed(deployment))) => {
-                        let now = deployment.instances.into_iter().map(|instance| instance.id);
+                        let now = deployment.instances.iter().map(|instance| instance.id.clone());
                         let now = now.map(|id| (id.clone(), self.instances.get(&id).copied().unwrap_or_default()));
                         self.instances = now.collect();
                         self.open_runs().await;

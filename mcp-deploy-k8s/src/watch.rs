@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, select_all};
@@ -150,7 +151,7 @@ impl Watching {
             Some(now) => {
                 let digest = digest(&now);
                 if told.insert(key, digest) != Some(digest) {
-                    self.queue.push_back(Ok(Event::Changed(Box::new(now))));
+                    self.queue.push_back(Ok(Event::Changed(Arc::new(now))));
                 }
             }
             None if told.remove(&key).is_some() => self.queue.push_back(Ok(Event::Gone(key))),
@@ -166,7 +167,7 @@ impl Watching {
             reports.iter().map(|report| (report.name.clone(), digest(report))).collect();
         let before = self.told.take().unwrap_or_default();
         let gone = before.into_keys().filter(|name| !now.contains_key(name));
-        let there = reports.into_iter().map(Box::new).map(Event::Changed);
+        let there = reports.into_iter().map(Arc::new).map(Event::Changed);
         self.queue.extend(there.chain(gone.map(Event::Gone)).chain([Event::Synced]).map(Ok));
         self.told = Some(now);
     }

@@ -51,6 +51,14 @@ struct Inner {
     servers: Servers,
     /// Counts the verbs that changed something.
     verbs: watch::Sender<u64>,
+    reports: Mutex<Option<Reports>>,
+}
+
+/// What is reported on all deployments after so many verbs, until some moment.
+struct Reports {
+    verbs: u64,
+    until: Timestamp,
+    all: Arc<Vec<Arc<Deployment>>>,
 }
 
 impl Default for MockBackend {
@@ -76,6 +84,7 @@ impl MockBackend {
             faults: Mutex::new(faults),
             servers: Servers::default(),
             verbs: watch::Sender::new(0),
+            reports: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -181,14 +190,36 @@ impl MockBackend {
     }
 
     /// The selected deployments as they are now, by name.
-    pub(crate) fn observe(&self, selector: &Selector) -> Result<Vec<Deployment>> {
-        self.ask(|state| {
-            let selected = state.deployments.values().filter(|record| {
-                let spec = &record.spec.0;
-                selector.matches(&spec.name, &spec.template.id)
-            });
-            selected.map(|record| self.report(record)).collect()
-        })
+    pub(crate) fn observe(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>> {
+        self.call()?;
+        let all = self.reports()?;
+        let selected =
+            all.iter().filter(|deployment| selector.matches(&deployment.name, &deployment.template_id));
+        Ok(selected.cloned().collect())
+    }
+
+    /// The reports on all deployments: those of before, until a verb or the time changes one.
+    fn reports(&self) -> Result<Arc<Vec<Arc<Deployment>>>> {
+        let (now, verbs) = (Timestamp::now(), *self.inner.verbs.borrow());
+        let is_shared = self.is_shared();
+        let mut kept = self.inner.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reports) =
+            kept.as_ref().filter(|kept| !is_shared && kept.verbs == verbs && now < kept.until)
+        {
+            return Ok(Arc::clone(&reports.all));
+        }
+        let (all, next_change) = self.inner.store.look(|state| {
+            let records = state.deployments.values();
+            let next_change = records
+                .clone()
+                .filter_map(|record| status::next_change(record, now, self.inner.phases))
+                .min();
+            let all: Result<_> = records.map(|record| Ok(Arc::new(self.report(record)?))).collect();
+            Ok((Arc::new(all?), next_change))
+        })?;
+        let until = next_change.map_or(Timestamp::MAX, |after| now.saturating_add(after).unwrap_or(now));
+        *kept = Some(Reports { verbs, until, all: Arc::clone(&all) });
+        Ok(all)
     }
 
     fn scope(&self) -> String {
@@ -286,7 +317,7 @@ impl DeploymentBackend for MockBackend {
         self.ask(|state| self.report(state.record(name)?))
     }
 
-    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
+    async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>> {
         self.observe(selector)
     }
 

@@ -1,6 +1,7 @@
 //! What happens to simulated deployments, as it happens.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -69,7 +70,7 @@ struct Watching {
     selector: Selector,
     changes: Changes,
     /// What was told; `None` before the first look and after a cut.
-    seen: Option<BTreeMap<DeploymentName, Deployment>>,
+    seen: Option<BTreeMap<DeploymentName, Arc<Deployment>>>,
     first: bool,
     queue: VecDeque<Result<Event>>,
 }

@@ -131,11 +131,11 @@ impl DeploymentBackend for InProcess {
         self.on(name, |running| running.report.clone())
     }
 
-    async fn list(&self, selector: &Selector) -> Result<Vec<Deployment>> {
+    async fn list(&self, selector: &Selector) -> Result<Vec<Arc<Deployment>>> {
         let all = self.running();
         let selected =
             all.values().filter(|running| selector.matches(&running.spec.name, &running.spec.template.id));
-        Ok(selected.map(|running| running.report.clone()).collect())
+        Ok(selected.map(|running| Arc::new(running.report.clone())).collect())
     }
 
     async fn scale(&self, name: &DeploymentName, replicas: u32) -> Result<Deployment> {
@@ -169,7 +169,8 @@ impl DeploymentBackend for InProcess {
     }
 
     fn watch(&self, selector: Selector) -> EventStream {
-        let start = (self.clone(), self.changes.subscribe(), None::<BTreeMap<DeploymentName, Deployment>>);
+        let start =
+            (self.clone(), self.changes.subscribe(), None::<BTreeMap<DeploymentName, Arc<Deployment>>>);
         let look =
             move |(backend, mut changes, seen): (Self, watch::Receiver<()>, Option<BTreeMap<_, _>>)| {
                 let selector = selector.clone();

@@ -19,7 +19,7 @@ pub async fn list_is_sorted_and_honours_selectors(fixture: &dyn Fixture) -> Case
         .list(&Selector::default())
         .await?
         .into_iter()
-        .map(|deployment| deployment.name)
+        .map(|deployment| deployment.name.clone())
         .collect();
     ensure!(listed.is_sorted(), "the list is not sorted: {listed:?}");
     ensure!(names.iter().all(|name| listed.contains(name)), "the list lacks one of {names:?}");

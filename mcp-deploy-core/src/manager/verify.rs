@@ -1,5 +1,6 @@
 //! The proof that a deployment answers MCP, and the verbs that ask its server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -36,10 +37,10 @@ impl DeploymentManager {
     }
 
     /// The deployments with what their servers answer, all asked at once.
-    pub async fn ask_all(&self, deployments: Vec<Deployment>) -> Vec<Deployment> {
+    pub async fn ask_all(&self, deployments: Vec<Arc<Deployment>>) -> Vec<Arc<Deployment>> {
         let asked = deployments.into_iter().map(|deployment| async move {
             match self.backends().get(Some(&deployment.backend)) {
-                Ok(backend) => asked(&*backend, deployment, ONE_TRY).await,
+                Ok(backend) => Arc::new(asked(&*backend, Arc::unwrap_or_clone(deployment), ONE_TRY).await),
                 Err(_) => deployment,
             }
         });

@@ -1,14 +1,17 @@
 //! What runs: listed, looked at, removed.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use mcp_deploy_core::{DeleteOptions, Deployment, DeploymentName, Listed, Selector, Status, TemplateId};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::name;
+use crate::accept::JSON;
 use crate::api::Api;
 use crate::audit::Audit;
 use crate::body::Fields;
@@ -18,6 +21,9 @@ use crate::request_id;
 
 /// How many deployments a page holds at most, and where no number is asked for.
 pub(crate) const PAGE: usize = 1000;
+
+/// Room for what stands round the deployments of a page, in bytes.
+const ROOM: usize = 256;
 
 /// How many deployments a page holds.
 struct PageSize(usize);
@@ -37,7 +43,8 @@ pub(crate) struct DeploymentList {
     /// How many there are on all pages.
     count: usize,
     /// Those of this page, by name.
-    deployments: Vec<Deployment>,
+    #[schema(value_type = Vec<Deployment>)]
+    deployments: Vec<Arc<RawValue>>,
     /// The `cursor` of the next page; null on the last one.
     next_cursor: Option<String>,
     /// The backends that could not tell.
@@ -99,7 +106,12 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
         BackendError { backend, problem: problem.document(request_id.as_deref()) }
     };
     let errors = errors.into_iter().map(told).collect();
-    Ok(HttpResponse::Ok().json(DeploymentList { count, deployments, next_cursor: next, errors }))
+    let deployments = api.written().of(&deployments);
+    let mut body =
+        Vec::with_capacity(ROOM + deployments.iter().map(|json| json.get().len() + 1).sum::<usize>());
+    let list = DeploymentList { count, deployments, next_cursor: next, errors };
+    serde_json::to_writer(&mut body, &list).expect("a list is JSON");
+    Ok(HttpResponse::Ok().content_type(JSON).body(body))
 }
 
 /// Where a deployment stands among all.

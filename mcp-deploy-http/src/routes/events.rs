@@ -1,13 +1,17 @@
 //! What happens to deployments: the state, `synced`, then each change. Whoever connects again begins with the state.
 
+use std::future::ready;
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::StreamExt;
-use mcp_deploy_core::{Event, EventStream, Selector, TemplateId};
+use futures_util::stream::{self, StreamExt, select_all};
+use mcp_deploy_core::{DeploymentBackend, Selector, TemplateId};
 use serde_json::json;
 
 use super::name;
 use crate::api::{Api, StreamPlace};
+use crate::feed::Told;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
@@ -20,8 +24,12 @@ pub(crate) async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     let backend = query.text("backend");
     query.finish()?;
     let place = api.stream_place()?;
-    let happening = api.manager().watch(backend.as_deref(), &Selector { template, name: None })?;
-    Ok(answer(place, &request, happening))
+    let backends = api.manager().backends();
+    let backends = match backend {
+        Some(name) => vec![backends.get(Some(&name))?],
+        None => backends.iter().cloned().collect(),
+    };
+    Ok(answer(&api, place, &request, &backends, &Selector { template, name: None }))
 }
 
 /// Those of one deployment.
@@ -34,16 +42,29 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     // One that is not there is told at once.
     api.ask(api.manager().get(backend.as_deref(), &name)).await?;
     let backend = api.manager().backends().get(backend.as_deref())?;
-    Ok(answer(place, &request, backend.watch(Selector::named(&name))))
+    Ok(answer(&api, place, &request, &[backend], &Selector::named(&name)))
 }
 
-fn answer(place: StreamPlace, request: &HttpRequest, happening: EventStream) -> HttpResponse {
+fn answer(
+    api: &Api,
+    place: StreamPlace,
+    request: &HttpRequest,
+    backends: &[Arc<dyn DeploymentBackend>],
+    selector: &Selector,
+) -> HttpResponse {
     let request_id = request_id::of(request);
-    let sent = happening.map(move |event| match event {
-        Ok(Event::Changed(deployment)) => Sent::event("changed", &deployment),
-        Ok(Event::Gone(name)) => Sent::event("gone", &json!({"deployment_name": name})),
-        Ok(Event::Synced) => Sent::event("synced", &json!({})),
-        Err(error) => Sent::problem(&error.into(), request_id.as_deref()),
+    let feeds = backends.iter().map(|backend| {
+        let told = api.feed(&**backend).listen(selector.clone());
+        told.map(Some).chain(stream::once(async { None })).boxed()
     });
+    let sent = select_all(feeds).map(move |told| {
+        Some(match told? {
+            Told::Of { sent, .. } => sent,
+            Told::Synced => Sent::event("synced", &json!({})),
+            Told::Trouble(problem) => Sent::event("problem", &problem.document(request_id.as_deref())),
+        })
+    });
+    // With one feed all of them end: the client connects again, and knows the whole state.
+    let sent = sent.take_while(|sent| ready(sent.is_some())).filter_map(ready);
     events(place, sent)
 }
