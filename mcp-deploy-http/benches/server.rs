@@ -41,7 +41,11 @@ async fn main() {
 
     let server = Server::start().await;
     server.get("/ready").await;
-    row("its memory when idle, with one backend", "≤ 25 MB", &megabytes(server.resident_bytes()));
+    row(
+        "the memory of `mcp-deploy-server` when idle, with one backend",
+        "≤ 25 MB",
+        &megabytes(server.resident_bytes()),
+    );
     server.deploy_many().await;
 
     let nginx =
@@ -68,7 +72,11 @@ async fn main() {
     drop(nginx);
 
     let (slowest, bytes) = server.stream_to_many().await;
-    row(&format!("its memory with {STREAMS} event streams"), "≤ 150 MB", &megabytes(bytes));
+    row(
+        &format!("the memory of `mcp-deploy-server` with {STREAMS} event streams"),
+        "≤ 150 MB",
+        &megabytes(bytes),
+    );
     row(
         &format!("a change, until the last of {STREAMS} streams has told it, the slowest of {CHANGES}"),
         "≤ 250 ms",

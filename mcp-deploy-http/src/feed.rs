@@ -170,3 +170,97 @@ async fn watch(mut happening: EventStream, shared: Arc<Shared>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use futures_util::stream::{self, BoxStream};
+    use mcp_deploy_core::{Catalog, Error, MockDeploymentBackend, Request, resolve};
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+    use tokio::time::{Duration, timeout};
+    use tokio_stream::wrappers::UnboundedReceiverStream;
+
+    use super::*;
+
+    type Events = UnboundedSender<mcp_deploy_core::Result<Event>>;
+
+    fn report(name: &str) -> Arc<Deployment> {
+        let template = Catalog::default().get("demo").unwrap();
+        let spec = resolve(&template, &Request::default().name(name), "unused.example").unwrap();
+        Arc::new(Deployment::pending(&spec, "mock", "2026-11-23T02:00:00Z".parse().unwrap()))
+    }
+
+    /// A feed, and what happens there; `closed` tells the end of the watch.
+    fn feed() -> (Arc<Feed>, Events) {
+        let (happens, happening) = unbounded_channel();
+        let mut backend = MockDeploymentBackend::new();
+        backend.expect_name().return_const("mock");
+        let happening = UnboundedReceiverStream::new(happening).boxed();
+        backend.expect_watch().return_once(move |_| happening);
+        (Feeds::default().of(&backend, &Handle::current()), happens)
+    }
+
+    /// The names of what is told, in short.
+    fn listen(feed: &Arc<Feed>, selector: Selector) -> BoxStream<'static, String> {
+        let told = Arc::clone(feed).listen(selector).map(|told| match told {
+            Told::Of { name, .. } => name.to_string(),
+            Told::Synced => "synced".to_owned(),
+            Told::Trouble(problem) => problem.to_string(),
+        });
+        told.chain(stream::once(ready("the end".to_owned()))).boxed()
+    }
+
+    async fn next(told: &mut BoxStream<'static, String>) -> String {
+        timeout(Duration::from_secs(5), told.next()).await.expect("something is told").unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_listener_begins_with_the_state_and_hears_what_it_selects() {
+        let (feed, happens) = feed();
+        let mut first = listen(&feed, Selector::default());
+        for event in [Event::Changed(report("demo-one")), Event::Changed(report("demo-two")), Event::Synced] {
+            happens.send(Ok(event)).unwrap();
+        }
+        for expected in ["demo-one", "demo-two", "synced"] {
+            assert_eq!(next(&mut first).await, expected);
+        }
+        let mut second = listen(&feed, Selector::named(&"demo-two".parse().unwrap()));
+        for expected in ["demo-two", "synced"] {
+            assert_eq!(next(&mut second).await, expected);
+        }
+        for gone in ["demo-one", "demo-two"] {
+            happens.send(Ok(Event::Gone(gone.parse().unwrap()))).unwrap();
+        }
+        assert_eq!((next(&mut first).await, next(&mut second).await), ("demo-one".into(), "demo-two".into()));
+        let mut third = listen(&feed, Selector::default());
+        assert_eq!(next(&mut third).await, "synced");
+    }
+
+    #[tokio::test]
+    async fn a_cut_is_told_to_who_comes_later_too_until_it_is_over() {
+        let (feed, happens) = feed();
+        let mut first = listen(&feed, Selector::default());
+        happens.send(Err(Error::Unavailable { backend: "mock", source: "cut".into() })).unwrap();
+        assert_eq!(next(&mut first).await, "mock cannot be reached");
+        assert_eq!(next(&mut listen(&feed, Selector::default())).await, "mock cannot be reached");
+        happens.send(Ok(Event::Synced)).unwrap();
+        assert_eq!(next(&mut first).await, "synced");
+        assert_eq!(next(&mut listen(&feed, Selector::default())).await, "synced");
+    }
+
+    #[tokio::test]
+    async fn who_is_too_slow_is_let_go_of_and_the_watch_ends_with_the_last() {
+        let (feed, happens) = feed();
+        let (mut slow, mut quick) = (listen(&feed, Selector::default()), listen(&feed, Selector::default()));
+        for _ in 0..2 * LONGEST_QUEUE {
+            happens.send(Ok(Event::Changed(report("demo-one")))).unwrap();
+            assert_eq!(next(&mut quick).await, "demo-one");
+        }
+        assert_eq!(next(&mut slow).await, "the end");
+        drop((feed, slow));
+        assert!(!happens.is_closed());
+        drop(quick);
+        timeout(Duration::from_secs(5), happens.closed()).await.expect("the watch goes on");
+    }
+}

@@ -1,5 +1,7 @@
 //! Deployments, as people read them.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use mcp_deploy_core::{Deployment, McpReport};
 
@@ -45,7 +47,7 @@ impl Show for Deployment {
     }
 }
 
-impl Show for Vec<Deployment> {
+impl Show for Vec<Arc<Deployment>> {
     fn table(&self, wide: bool) -> String {
         let asked = wide || self.iter().any(|deployment| deployment.mcp.is_some());
         let now = Timestamp::now();
@@ -56,7 +58,7 @@ impl Show for Vec<Deployment> {
         if wide {
             first.extend(header(["REVISION", "IMAGE"]));
         }
-        let row = |deployment: &Deployment| {
+        let row = |deployment: &Arc<Deployment>| {
             let mut row = vec![
                 deployment.name.to_string(),
                 deployment.template_id.to_string(),

@@ -1,5 +1,6 @@
 //! What others do to our containers, and what an image says of itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -57,11 +58,11 @@ pub(crate) async fn a_paused_container_says_how_to_go_on(daemon: &Daemon) {
     daemon.deploy(&spec).await.unwrap();
     daemon.docker.pause_container(spec.name.as_str()).await.unwrap();
     for deployment in [
-        daemon.backend.get(&spec.name).await.unwrap(),
+        Arc::new(daemon.backend.get(&spec.name).await.unwrap()),
         daemon.backend.list(&Selector::named(&spec.name)).await.unwrap().remove(0),
     ] {
         assert_eq!((deployment.status, deployment.ready), (Status::Degraded, false));
-        let hint = deployment.failure.unwrap().hint.unwrap();
+        let hint = deployment.failure.as_ref().unwrap().hint.as_ref().unwrap();
         assert!(hint.contains("docker unpause"), "{hint}");
     }
     daemon.docker.unpause_container(spec.name.as_str()).await.unwrap();

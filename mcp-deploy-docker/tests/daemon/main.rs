@@ -115,6 +115,8 @@ cases! {
     command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
     command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
     servers::three_servers_on_one_daemon_agree [Binary("mcp-deploy")];
+    servers::who_is_gone_leaves_no_connection_to_the_daemon [Binary("mcp-deploy")];
+    servers::a_server_outlives_its_daemon [Root, Program("dockerd"), Binary("mcp-deploy")];
     real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [
         Program("node"),
         Program("ldd"),

@@ -22,7 +22,7 @@ use crate::site::{generation, new_name};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A daemon of our own; it ends when it is dropped.
-struct OwnDaemon {
+pub(crate) struct OwnDaemon {
     child: Child,
     directory: TempDir,
     arguments: Vec<String>,
@@ -31,7 +31,7 @@ struct OwnDaemon {
 }
 
 impl OwnDaemon {
-    async fn start(is_apart: bool, arguments: &[String]) -> Self {
+    pub(crate) async fn start(is_apart: bool, arguments: &[String]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let child = spawn(directory.path(), is_apart, arguments);
         let daemon = Self { child, directory, arguments: arguments.to_owned(), is_apart };
@@ -39,7 +39,7 @@ impl OwnDaemon {
         daemon
     }
 
-    fn settings(&self) -> DockerSettings {
+    pub(crate) fn settings(&self) -> DockerSettings {
         let host = format!("unix://{}/docker.sock", self.directory.path().display());
         DockerSettings { host: Some(host), ..DockerSettings::default() }
     }
@@ -57,12 +57,12 @@ impl OwnDaemon {
         );
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
 
-    async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.stop();
         self.child = spawn(self.directory.path(), self.is_apart, &self.arguments);
         self.answers().await;

@@ -15,9 +15,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::fixture::{self, Daemon, image};
+use crate::own_daemon::OwnDaemon;
 use crate::site::new_name;
 
 const PATIENCE: Duration = Duration::from_mins(1);
+const DEPLOYMENTS: &str = "/api/templates/deployments/";
 
 /// Ended by its id when it is dropped.
 struct Server {
@@ -64,11 +66,22 @@ impl Server {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.ask("GET", path, json!({})).await
+    }
+
+    /// How many sockets it has open: to clients, to the daemon, to listen at.
+    fn sockets(&self) -> usize {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    }
+
     async fn send(&self, method: &str, path: &str, body: &Value) -> TcpStream {
         let mut connection = TcpStream::connect(&self.address).await.unwrap();
         let body = body.to_string();
         let head = format!(
-            "{method} /api/templates/{path} HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+            "{method} {path} HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n",
             body.len()
         );
@@ -78,7 +91,7 @@ impl Server {
 
     async fn deploy(&self, name: &DeploymentName, generation: usize) -> (u16, Value) {
         let body = json!({"name": name, "configuration": {"generation": generation}});
-        self.ask("POST", "deploy/t-served/", body).await
+        self.ask("POST", "/api/templates/deploy/t-served/", body).await
     }
 }
 
@@ -94,7 +107,7 @@ fn document() -> Value {
 pub(crate) async fn three_servers_on_one_daemon_agree(daemon: &Daemon) {
     let servers = [Server::start(daemon).await, Server::start(daemon).await, Server::start(daemon).await];
     let name = new_name();
-    let one = format!("deployments/{name}/");
+    let one = format!("{DEPLOYMENTS}{name}/");
 
     // One spec, by all at once: each client has its deployment, and there is one.
     let answers = join_all(servers.iter().map(|server| server.deploy(&name, 0))).await;
@@ -105,7 +118,7 @@ pub(crate) async fn three_servers_on_one_daemon_agree(daemon: &Daemon) {
 
     // What one does, the others tell.
     let mut events = tokio::io::BufReader::new(
-        servers[1].send("GET", "deployments/events/?template=t-served", &json!({})).await,
+        servers[1].send("GET", &format!("{DEPLOYMENTS}events/?template=t-served"), &json!({})).await,
     );
     // Three specs at once: one wins, whole, and all say which.
     let deploys = servers.iter().zip(1..).map(|(server, generation)| server.deploy(&name, generation));
@@ -115,7 +128,7 @@ pub(crate) async fn three_servers_on_one_daemon_agree(daemon: &Daemon) {
         let is_told = matches!(answer["code"].as_str(), Some("superseded" | "conflict"));
         assert!(matches!(status, 200 | 201) || is_told, "{status} {answer}");
     }
-    let seen = join_all(servers.iter().map(|server| server.ask("GET", &one, json!({})))).await;
+    let seen = join_all(servers.iter().map(|server| server.get(&one))).await;
     let generation = seen[0].1["deployment"]["configuration"]["generation"].clone();
     assert!(generation.as_u64().is_some_and(|generation| (1..=3).contains(&generation)), "{seen:?}");
     for (status, answer) in &seen {
@@ -134,7 +147,52 @@ pub(crate) async fn three_servers_on_one_daemon_agree(daemon: &Daemon) {
     let (status, _) = servers[2].ask("DELETE", &format!("{one}delete/"), json!({})).await;
     assert_eq!(status, 200);
     for server in &servers {
-        assert_eq!(server.ask("GET", &one, json!({})).await.0, 404);
+        assert_eq!(server.get(&one).await.0, 404);
     }
     assert_eq!(daemon.objects(&name).await.unwrap(), Vec::<String>::new());
+}
+
+pub(crate) async fn who_is_gone_leaves_no_connection_to_the_daemon(daemon: &Daemon) {
+    let server = Server::start(daemon).await;
+    let name = new_name();
+    assert_eq!(server.deploy(&name, 0).await.0, 201);
+    let idle = server.sockets();
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        for path in [format!("{DEPLOYMENTS}{name}/logs/?follow=true"), format!("{DEPLOYMENTS}events/")] {
+            let mut stream = server.send("GET", &path, &json!({})).await;
+            assert_ne!(timeout(PATIENCE, stream.read(&mut [0; 64])).await.unwrap().unwrap(), 0);
+            streams.push(stream);
+        }
+    }
+    // Each has its own, each log one to the daemon, and all events one, which may be one that was idle.
+    let busy = server.sockets();
+    assert!((idle + 30..=idle + 32).contains(&busy), "{busy} sockets, and {idle} before");
+    drop(streams);
+    let is_idle = async {
+        while server.sockets() > idle {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), is_idle).await.expect("connections are left over");
+    daemon.remove_all(&name).await;
+}
+
+pub(crate) async fn a_server_outlives_its_daemon(_daemon: &Daemon) {
+    let mut own = OwnDaemon::start(false, &[]).await;
+    let server = Server::start(&Daemon::at(own.settings()).await.unwrap()).await;
+    let all = format!("{DEPLOYMENTS}?backend=docker");
+    assert_eq!((server.get(&all).await.0, server.get("/ready").await.0), (200, 200));
+    own.stop();
+    let (status, problem) = server.get(&all).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+    let (status, ready) = server.get("/ready").await;
+    assert_eq!((status, &ready["backends"]["docker"]["code"]), (503, &json!("unavailable")));
+    // It costs its own requests only.
+    assert_eq!(
+        (server.get("/health").await.0, server.get(&format!("{DEPLOYMENTS}?backend=mock")).await.0),
+        (200, 200)
+    );
+    own.restart().await;
+    assert_eq!((server.get(&all).await.0, server.get("/ready").await.0), (200, 200));
 }
