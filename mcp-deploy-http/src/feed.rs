@@ -10,7 +10,7 @@ use mcp_deploy_core::{
 };
 use serde_json::json;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast::{self, Receiver, Sender};
+use tokio::sync::broadcast::{Receiver, Sender, WeakSender};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::problem::Problem;
@@ -38,7 +38,8 @@ impl Feeds {
     /// The feed of a backend, begun where nobody listens yet; it lives for as long as somebody does.
     pub(crate) fn of(&self, backend: &dyn DeploymentBackend, runtime: &Handle) -> Arc<Feed> {
         let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(feed) = feeds.get(backend.name()).and_then(Weak::upgrade) {
+        let feed = feeds.get(backend.name()).and_then(Weak::upgrade);
+        if let Some(feed) = feed.filter(|feed| !feed.watching.is_finished()) {
             return feed;
         }
         let feed = Arc::new(Feed::start(backend.watch(Selector::default()), runtime));
@@ -49,13 +50,10 @@ impl Feeds {
 
 /// The watch of a backend, which ends when this is dropped.
 pub(crate) struct Feed {
-    shared: Arc<Shared>,
-    _watching: AbortOnDropHandle<()>,
-}
-
-struct Shared {
-    known: Mutex<Known>,
-    told: Sender<Told>,
+    known: Arc<Mutex<Known>>,
+    /// Its other end is with the watch: where that ends, all listeners do.
+    told: WeakSender<Told>,
+    watching: AbortOnDropHandle<()>,
 }
 
 /// What is known of a platform.
@@ -68,21 +66,24 @@ struct Known {
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("listeners", &self.shared.told.receiver_count()).finish_non_exhaustive()
+        f.debug_struct("Feed").field("is_over", &self.watching.is_finished()).finish_non_exhaustive()
     }
 }
 
 impl Feed {
     fn start(happening: EventStream, runtime: &Handle) -> Self {
-        let shared = Arc::new(Shared { known: Mutex::default(), told: broadcast::channel(LONGEST_QUEUE).0 });
-        let watching = runtime.spawn(watch(happening, Arc::clone(&shared)));
-        Self { shared, _watching: AbortOnDropHandle::new(watching) }
+        let (known, told) = (Arc::default(), Sender::new(LONGEST_QUEUE));
+        let weak = told.downgrade();
+        let watching = runtime.spawn(watch(happening, Arc::clone(&known), told));
+        Self { known, told: weak, watching: AbortOnDropHandle::new(watching) }
     }
 
-    /// The selected part of the state, `Synced`, then what happens. It ends where the listener is too slow.
+    /// The selected part of the state, `Synced`, then what happens. It ends where the listener is too slow, and with the
+    /// watch.
     pub(crate) fn listen(self: Arc<Self>, selector: Selector) -> impl Stream<Item = Told> + Send + use<> {
-        let known = self.shared.known();
-        let listener = Listener { queue: known.all(), told: self.shared.told.subscribe() };
+        let known = lock(&self.known);
+        let told = self.told.upgrade().map(|told| told.subscribe());
+        let listener = Listener { queue: known.all(), told };
         drop(known);
         let is_wanted = move |told: &Told| match told {
             Told::Of { name, template, .. } => selector.matches(name, template),
@@ -98,22 +99,20 @@ impl Feed {
 
 struct Listener {
     queue: VecDeque<Told>,
-    told: Receiver<Told>,
+    told: Option<Receiver<Told>>,
 }
 
 impl Listener {
     async fn next(&mut self) -> Option<Told> {
         match self.queue.pop_front() {
             Some(told) => Some(told),
-            None => self.told.recv().await.ok(),
+            None => self.told.as_mut()?.recv().await.ok(),
         }
     }
 }
 
-impl Shared {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Known {
@@ -160,13 +159,13 @@ fn changed(deployment: &Deployment) -> Told {
     }
 }
 
-async fn watch(mut happening: EventStream, shared: Arc<Shared>) {
+async fn watch(mut happening: EventStream, known: Arc<Mutex<Known>>, listeners: Sender<Told>) {
     while let Some(event) = happening.next().await {
         // Who begins to listen meanwhile hears of it once: with the state, or after it.
-        let mut known = shared.known();
+        let mut known = lock(&known);
         if let Some(told) = known.take(event) {
-            // Nobody listens just now, or somebody does.
-            let _ = shared.told.send(told);
+            // An error says that nobody listens just now.
+            let _ = listeners.send(told);
         }
     }
 }
@@ -191,7 +190,7 @@ mod tests {
         Arc::new(Deployment::pending(&spec, "mock", "2026-11-23T02:00:00Z".parse().unwrap()))
     }
 
-    /// A feed, and what happens there; `closed` tells the end of the watch.
+    /// A feed, and what happens there.
     fn feed() -> (Arc<Feed>, Events) {
         let (happens, happening) = unbounded_channel();
         let mut backend = MockDeploymentBackend::new();
@@ -247,6 +246,16 @@ mod tests {
         happens.send(Ok(Event::Synced)).unwrap();
         assert_eq!(next(&mut first).await, "synced");
         assert_eq!(next(&mut listen(&feed, Selector::default())).await, "synced");
+    }
+
+    #[tokio::test]
+    async fn where_the_watch_ends_listeners_do_and_another_begins() {
+        let (feed, happens) = feed();
+        let mut told = listen(&feed, Selector::default());
+        drop(happens);
+        assert_eq!(next(&mut told).await, "the end");
+        assert_eq!(next(&mut listen(&feed, Selector::default())).await, "the end");
+        assert!(feed.watching.is_finished());
     }
 
     #[tokio::test]

@@ -116,7 +116,7 @@ cases! {
     command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
     servers::three_servers_on_one_daemon_agree [Binary("mcp-deploy")];
     servers::who_is_gone_leaves_no_connection_to_the_daemon [Binary("mcp-deploy")];
-    servers::a_server_outlives_its_daemon [Root, Program("dockerd"), Binary("mcp-deploy")];
+    servers::a_server_outlives_its_daemon [Root, Program("dockerd"), Program("unshare"), Program("ip"), Binary("mcp-deploy")];
     real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [
         Program("node"),
         Program("ldd"),
@@ -124,7 +124,7 @@ cases! {
     ];
     own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon [Root, Program("dockerd"), Program("unshare"), Program("ip")];
     own_daemon::the_network_goes_with_the_last_deployment [Root, Program("dockerd"), Program("unshare"), Program("ip")];
-    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Root, Program("dockerd"), Program("openssl")];
+    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Root, Program("dockerd"), Program("ip"), Program("openssl")];
     own_daemon::a_daemon_is_found_by_the_current_context [];
 }
 

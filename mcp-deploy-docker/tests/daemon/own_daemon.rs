@@ -20,6 +20,8 @@ use crate::fixture::Daemon;
 use crate::site::{generation, new_name};
 
 const PATIENCE: Duration = Duration::from_mins(1);
+/// The bridge of a daemon that shares our network.
+const BRIDGE: &str = "mcp-deploy-own";
 
 /// A daemon of our own; it ends when it is dropped.
 pub(crate) struct OwnDaemon {
@@ -72,7 +74,15 @@ impl OwnDaemon {
 impl Drop for OwnDaemon {
     fn drop(&mut self) {
         self.stop();
+        if !self.is_apart {
+            ip(&["link", "delete", BRIDGE]);
+        }
     }
+}
+
+fn ip(arguments: &[&str]) {
+    let ended = Command::new("ip").args(arguments).status().unwrap();
+    assert!(ended.success(), "ip {arguments:?}");
 }
 
 fn spawn(directory: &Path, is_apart: bool, arguments: &[String]) -> Child {
@@ -83,8 +93,11 @@ fn spawn(directory: &Path, is_apart: bool, arguments: &[String]) -> Child {
         command.args(["--net", "sh", "-c", "ip link set lo up && exec dockerd \"$@\"", "dockerd"]);
         command
     } else {
+        // Without a bridge of its own, it would take away that of the daemon beside it.
+        ip(&["link", "add", BRIDGE, "type", "bridge"]);
+        ip(&["address", "add", "172.31.255.1/24", "dev", BRIDGE]);
         let mut command = Command::new("dockerd");
-        command.args(["--bridge", "none", "--iptables=false"]);
+        command.args(["--bridge", BRIDGE, "--iptables=false"]);
         command
     };
     command

@@ -179,7 +179,7 @@ pub(crate) async fn who_is_gone_leaves_no_connection_to_the_daemon(daemon: &Daem
 }
 
 pub(crate) async fn a_server_outlives_its_daemon(_daemon: &Daemon) {
-    let mut own = OwnDaemon::start(false, &[]).await;
+    let mut own = OwnDaemon::start(true, &[]).await;
     let server = Server::start(&Daemon::at(own.settings()).await.unwrap()).await;
     let all = format!("{DEPLOYMENTS}?backend=docker");
     assert_eq!((server.get(&all).await.0, server.get("/ready").await.0), (200, 200));
