@@ -23,7 +23,6 @@ pub(crate) mod token;
 pub(crate) mod tools;
 
 use std::future::Future;
-#[cfg(feature = "serve")]
 use std::sync::Arc;
 
 use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Template};

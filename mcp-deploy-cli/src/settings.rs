@@ -17,7 +17,7 @@ const DIRECTORY: &str = "mcp-deploy";
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`], with the file and the line, or the variable, that is wrong.
+/// `Error::Invalid`, with the file and the line, or the variable, that is wrong.
 pub(crate) fn load(global: &GlobalOptions) -> Result<Settings> {
     let user = etcetera::choose_base_strategy().ok();
     let mut settings = match (named(global.settings.as_deref()), user.as_ref().map(usual_file)) {
