@@ -132,7 +132,7 @@ impl Command {
     pub(crate) fn usual_log(&self) -> &'static str {
         match self {
             #[cfg(feature = "serve")]
-            Self::Serve(_) => "warn,mcp_deploy_http=info",
+            Self::Serve(_) => "warn,rmcp=off,mcp_deploy_http=info",
             _ => "off",
         }
     }

@@ -20,6 +20,9 @@ pub(crate) struct Audit {
     request_id: Option<String>,
     verb: &'static str,
     deployment: String,
+    /// `None` is the default one.
+    backend: Option<String>,
+    is_dry_run: bool,
 }
 
 impl Audit {
@@ -29,17 +32,32 @@ impl Audit {
             request_id: request_id::of(request),
             verb,
             deployment: deployment.to_string(),
+            backend: None,
+            is_dry_run: false,
         }
+    }
+
+    /// Where.
+    pub(crate) fn on(self, backend: Option<&str>) -> Self {
+        Self { backend: backend.map(str::to_owned), ..self }
+    }
+
+    /// Whether nothing is to be changed.
+    pub(crate) fn dry_run(self, is_dry_run: bool) -> Self {
+        Self { is_dry_run, ..self }
     }
 
     /// Writes the line, and counts.
     pub(crate) fn ended<T>(&self, metrics: &Metrics, outcome: &Result<T>) {
-        let Self { client, request_id, verb, deployment } = self;
+        let Self { client, request_id, verb, deployment, backend, is_dry_run } = self;
         let outcome = match outcome {
             Ok(_) => "ok",
             Err(error) => error.code(),
         };
+        if *is_dry_run {
+            return;
+        }
         metrics.changed(verb, outcome);
-        tracing::info!(target: TARGET, client, verb, deployment, outcome, request_id, "change");
+        tracing::info!(target: TARGET, client, verb, deployment, backend, outcome, request_id, "change");
     }
 }

@@ -1,7 +1,7 @@
 //! Who may do what: bearer tokens (RFC 6750), of which the server knows only digests.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use actix_web::http::Method;
@@ -69,6 +69,21 @@ impl TokenEntry {
         Self { name: name.into(), role, digest: Sha256::digest(token.as_bytes()).into() }
     }
 
+    /// Those of a file: a line each, and comments that begin with `#`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, with the line.
+    pub fn read_all(file: &Path) -> Result<Vec<Self>, String> {
+        let text = fs::read_to_string(file).map_err(|error| unreadable("tokens file", file, error))?;
+        let lines = text.lines().map(str::trim).zip(1..);
+        let written = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
+        let entry = |(line, number): (&str, usize)| {
+            line.parse().map_err(|error| format!("{}:{number}: {error}", file.display()))
+        };
+        written.map(entry).collect()
+    }
+
     /// The line of the file.
     pub fn line(&self) -> String {
         let digest: String =
@@ -106,7 +121,7 @@ impl Tokens {
     ///
     /// What is wrong with the file, with the line.
     pub(crate) fn read(file: &Path) -> Result<Self, String> {
-        Reread::new(vec![file.to_owned()], entries).map(Self)
+        Reread::new(vec![file.to_owned()], |files| TokenEntry::read_all(&files[0])).map(Self)
     }
 
     /// The entry of a token. How long the answer takes says nothing of the tokens that there are.
@@ -116,19 +131,6 @@ impl Tokens {
         let same = entries.iter().filter(|entry| bool::from(entry.digest.ct_eq(&digest)));
         same.max_by_key(|entry| entry.role).cloned()
     }
-}
-
-fn entries(files: &[PathBuf]) -> Result<Vec<TokenEntry>, String> {
-    let mut entries = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(file).map_err(|error| unreadable("tokens file", file, error))?;
-        let lines = text.lines().map(str::trim).zip(1..);
-        for (line, number) in lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
-            let entry = line.parse().map_err(|error| format!("{}:{number}: {error}", file.display()))?;
-            entries.push(entry);
-        }
-    }
-    Ok(entries)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use mcp_deploy_core::{DeploymentManager, HttpSettings};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::api::Api;
 use crate::guard::{self, Guard};
@@ -63,10 +63,11 @@ pub async fn serve(
     let handle = serving.handle();
     let ending = async {
         shutdown.await;
+        let end = Instant::now() + GRACE;
         api.close();
         handle.stop(true).await;
-        if timeout(GRACE, api.finished()).await.is_err() {
-            tracing::warn!("the server ends while a deploy is under way");
+        if timeout_at(end, api.finished()).await.is_err() {
+            tracing::warn!("the server ends while a change is under way");
         }
     };
     let (outcome, ()) = tokio::join!(serving, ending);
@@ -112,6 +113,20 @@ fn cors(origins: &[String]) -> Cors {
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin.trim_end_matches('/')))
 }
 
+/// Says what others could do with a server that they can reach.
+fn warn_of_what_is_open(settings: &HttpSettings) {
+    if settings.bind.ip().is_loopback() {
+        return;
+    }
+    if settings.tokens_file.is_none() {
+        tracing::warn!("nobody has to show a token: whoever reaches the server may deploy and delete");
+    } else if settings.tls_cert.is_none() {
+        tracing::warn!(
+            "tokens come in the clear: set `MCP_TLS_CERT`, or let only a proxy with TLS reach the server"
+        );
+    }
+}
+
 fn listen(
     api: &Api,
     settings: &HttpSettings,
@@ -124,6 +139,7 @@ fn listen(
         _ => Some(Err("TLS needs both a certificate and a key: `MCP_TLS_CERT` and `MCP_TLS_KEY`".to_owned())),
     };
     let tls = tls.transpose().map_err(ServeError::Settings)?;
+    warn_of_what_is_open(settings);
     let arrival = api.arrival();
     let api = api.clone();
     let origins = settings.allowed_origins.clone();
@@ -133,8 +149,9 @@ fn listen(
             .configure(configure(&api))
             .default_service(web::to(nothing))
             .wrap(from_fn(move |request, next| guard::middleware(Arc::clone(&rules), request, next)))
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(from_fn(move |request, next| observe::middleware(observed.clone(), request, next)))
+            // Outside of all, so that an allowed page can read what went wrong too.
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
     };
     let server = HttpServer::new(app)
         .workers(WORKERS)

@@ -1,12 +1,13 @@
 //! Answers that go on: server-sent events (WHATWG HTML, "Server-sent events"), and lines of text.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
+use futures_util::stream::{BoxStream, Stream, StreamExt, once, unfold};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -39,15 +40,22 @@ impl Sent {
 
 /// An answer of events, until they end or the server does.
 pub(crate) fn events(place: StreamPlace, events: impl Stream<Item = Sent> + Send + 'static) -> HttpResponse {
-    let events = kept_alive(events.boxed()).take_until(place.closing.clone().cancelled_owned());
-    let end = futures_util::stream::once(async move {
-        // The whole place, held until the end.
-        let place = place;
-        place.closing.is_cancelled()
+    let closing = place.closing.clone();
+    let events = events.take_until(place.closing.clone().cancelled_owned());
+    let end = once(async move { closing.is_cancelled().then(|| Sent::comment("the server ends")) });
+    events_to_their_end(place, events.chain(end.filter_map(ready)))
+}
+
+/// An answer of events that end by themselves: a server that ends waits for them.
+pub(crate) fn events_to_their_end(
+    place: StreamPlace,
+    events: impl Stream<Item = Sent> + Send + 'static,
+) -> HttpResponse {
+    let bytes = kept_alive(events.boxed()).map(move |Sent(bytes)| {
+        // Held until the last event.
+        let _place = &place;
+        Ok::<_, Infallible>(bytes)
     });
-    let end =
-        end.filter_map(|is_closing| async move { is_closing.then(|| Sent::comment("the server ends")) });
-    let bytes = events.chain(end).map(|Sent(bytes)| Ok::<_, Infallible>(bytes));
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))

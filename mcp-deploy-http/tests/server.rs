@@ -126,6 +126,10 @@ async fn the_browsers_of_allowed_pages_are_told_so() {
     let told = server.get(LIST).bearer_auth("token-a").header("origin", "https://console.example").send();
     let told = told.await.unwrap();
     assert_eq!(told.headers()["access-control-allow-origin"], "https://console.example");
+    let refused = server.get("/api/templates/nothing/").header("origin", "https://console.example").send();
+    let refused = refused.await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.headers()["access-control-allow-origin"], "https://console.example");
     let told = asked("https://evil.example").await.unwrap();
     assert!(!told.status().is_success() && told.headers().get("access-control-allow-origin").is_none());
 }
@@ -255,10 +259,10 @@ async fn who_asks_too_often_is_held_back() {
     assert_eq!(last.headers()["retry-after"], "1");
     // Another client of the same address is not.
     assert_eq!(answer(server.get(LIST).bearer_auth("token-a")).await.0, StatusCode::OK);
-    assert_eq!(
-        answer(server.get("/health")).await,
-        (StatusCode::TOO_MANY_REQUESTS, "rate_limited".to_owned())
-    );
+    let limited = (StatusCode::TOO_MANY_REQUESTS, "rate_limited".to_owned());
+    assert_eq!(answer(server.get("/ready")).await, limited);
+    // Nobody takes a flood for the end of the process.
+    assert_eq!(answer(server.get("/health")).await.0, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 #[cfg(feature = "serve")]
-use mcp_deploy_http::Role;
+use mcp_deploy_core::Error as CoreError;
+#[cfg(feature = "serve")]
+use mcp_deploy_http::{Role, TokenEntry};
 #[cfg(feature = "serve")]
 use mcp_deploy_k8s::InClusterServer;
 use mcp_deploy_k8s::{Credentials, KubernetesBackend};
@@ -93,10 +95,14 @@ fn objects(options: &Options, kubernetes: &KubernetesBackend, context: &Context)
         format!("{registry}/mcp-deploy-server:{}", env!("CARGO_PKG_VERSION"))
     };
     let tokens = if let Some(file) = tokens_file {
-        fs::read_to_string(file).map_err(|source| Error::Io { operation: "read the tokens file", source })?
+        let entries = TokenEntry::read_all(file).map_err(|wrong| CoreError::invalid("", wrong))?;
+        entries.iter().map(|entry| entry.line() + "\n").collect()
     } else {
         let Made { token, line } = Made::of("setup", Role::Admin)?;
-        talk(&format!("the token that its clients show, told this once: {token}"));
+        talk(&format!(
+            "the token that its clients show, told this once; once applied, it replaces those of before (keep them with \
+             --tokens-file): {token}"
+        ));
         line
     };
     Ok(kubernetes.server_manifests(&InClusterServer {

@@ -149,6 +149,11 @@ fn problems() -> Vec<Problem> {
             "pages of `https://elsewhere.example` may not call this server; `MCP_ALLOWED_ORIGINS` names those that may",
         ),
         (
+            StatusCode::NOT_FOUND,
+            "tool_not_found",
+            "`demo-one` has no tool `say_helo`; it has `say_hello`, `say_goodbye`",
+        ),
+        (
             StatusCode::NOT_ACCEPTABLE,
             "not_acceptable",
             "this resource is `application/json`, which `Accept` does not admit",

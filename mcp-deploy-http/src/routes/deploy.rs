@@ -24,7 +24,7 @@ use crate::body::Fields;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
-use crate::stream::{Sent, events};
+use crate::stream::{Sent, events_to_their_end};
 
 /// The most bytes of an `Idempotency-Key`.
 pub(crate) const LONGEST_KEY: usize = 255;
@@ -55,6 +55,7 @@ pub(crate) async fn deploy(
         })
         .await?;
     let audit = Audit::of(&request, "deploy", &spec.name);
+    let audit = audit.on(deploy.backend.as_deref()).dry_run(deploy.dry_run);
     let place = api.deploy_place(deploy.backend.as_deref())?;
     if !wants_events(&request, JSON) {
         let Deploy { dry_run, wait, .. } = deploy;
@@ -74,7 +75,7 @@ pub(crate) async fn deploy(
     };
     // The steps end when the deploy lets go of their sender.
     let steps = UnboundedReceiverStream::new(steps).map(|step| Sent::event("progress", &told(&step)));
-    Ok(events(stream, steps.chain(stream::once(outcome))))
+    Ok(events_to_their_end(stream, steps.chain(stream::once(outcome))))
 }
 
 /// The digest of the `Idempotency-Key`: where no name is given, it makes the name, so that a request that is sent

@@ -142,7 +142,8 @@ pub(crate) async fn delete(
     query.finish()?;
     let name = name(&request)?;
     let deleted = name.clone();
-    api.change(Audit::of(&request, "delete", &name), move |manager| async move {
+    let audit = Audit::of(&request, "delete", &name).on(backend.as_deref());
+    api.change(audit, move |manager| async move {
         manager.delete(backend.as_deref(), &name, DeleteOptions { volumes }).await
     })
     .await?;

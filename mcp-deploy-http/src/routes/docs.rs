@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use actix_web::http::header::{CONTENT_ENCODING, LOCATION};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use utoipa_swagger_ui::{Config, serve};
@@ -43,6 +43,10 @@ pub(crate) async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> 
 async fn send(request: HttpRequest, file: &str) -> Result<HttpResponse, Problem> {
     let Ok(Some(file)) = serve(file, Arc::clone(&PAGE)) else { return nothing(request).await };
     let mut response = HttpResponse::Ok();
+    // No page of others may put this one into a frame, and lead a click to what it can do.
+    response
+        .insert_header((CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"))
+        .insert_header((VARY, "accept-encoding"));
     if file.gzpipped {
         response.insert_header((CONTENT_ENCODING, "gzip"));
     }

@@ -19,7 +19,7 @@ pub(crate) async fn start(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (name, backend) = asked(&request, Fields::of(&request, payload).await?)?;
-    let audit = Audit::of(&request, "start", &name);
+    let audit = Audit::of(&request, "start", &name).on(backend.as_deref());
     change(&api, audit, |manager| async move { manager.start(backend.as_deref(), &name).await }).await
 }
 
@@ -30,7 +30,7 @@ pub(crate) async fn stop(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (name, backend) = asked(&request, Fields::of(&request, payload).await?)?;
-    let audit = Audit::of(&request, "stop", &name);
+    let audit = Audit::of(&request, "stop", &name).on(backend.as_deref());
     change(&api, audit, |manager| async move { manager.scale(backend.as_deref(), &name, 0).await }).await
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn restart(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (name, backend) = asked(&request, Fields::of(&request, payload).await?)?;
-    let audit = Audit::of(&request, "restart", &name);
+    let audit = Audit::of(&request, "restart", &name).on(backend.as_deref());
     change(&api, audit, |manager| async move { manager.restart(backend.as_deref(), &name).await }).await
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn scale(
     let Some(replicas) = replicas else {
         return Err(Violation::new("/replicas", "is missing").expected("the number of instances").into());
     };
-    let audit = Audit::of(&request, "scale", &name);
+    let audit = Audit::of(&request, "scale", &name).on(backend.as_deref());
     change(
         &api,
         audit,

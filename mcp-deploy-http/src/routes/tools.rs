@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use mcp_deploy_core::Tool;
+use mcp_deploy_core::{DeploymentName, Error, Tool};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -49,8 +50,27 @@ pub(crate) async fn call(
     let arguments: Map<String, Value> = body.take("arguments").unwrap_or_default();
     body.finish()?;
     let (name, tool) = (name(&request)?, part(&request, "tool").to_owned());
-    let audit = Audit::of(&request, "call", &name);
+    let audit = Audit::of(&request, "call", &name).on(backend.as_deref());
     let answer = api.manager().call(backend.as_deref(), &name, &tool, arguments, PATIENCE).await;
     audit.ended(api.metrics(), &answer);
+    if let Err(Error::Server { .. }) = &answer {
+        check_is_there(&api, backend.as_deref(), &name, &tool).await?;
+    }
     Ok(HttpResponse::Ok().json(answer?))
+}
+
+/// Whether the server has a tool of this name; where it cannot tell, it may.
+async fn check_is_there(
+    api: &Api,
+    backend: Option<&str>,
+    name: &DeploymentName,
+    tool: &str,
+) -> Result<(), Problem> {
+    let Ok(tools) = api.ask(api.manager().tools(backend, name)).await else { return Ok(()) };
+    if tools.iter().any(|known| known.name == tool) {
+        return Ok(());
+    }
+    let known: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let detail = format!("`{name}` has no tool `{tool}`; it has `{}`", known.join("`, `"));
+    Err(Problem::request(StatusCode::NOT_FOUND, "tool_not_found", detail))
 }

@@ -40,8 +40,8 @@ async fn a_deployment_lives_its_life() {
     let answer = api.post(call, &json!({"arguments": {"name": "Ada"}})).await.json();
     assert_eq!(answer["is_error"], false);
     let answer = api.post(&call.replace("say_hello", "say_no"), &json!({})).await;
-    let problem = answer.assert_problem(StatusCode::BAD_GATEWAY, "server_error");
-    assert!(problem["detail"].as_str().unwrap().contains("say_no"), "{problem}");
+    let problem = answer.assert_problem(StatusCode::NOT_FOUND, "tool_not_found");
+    assert!(problem["detail"].as_str().unwrap().contains("it has `say_hello`"), "{problem}");
     let log = api.get("/api/templates/deployments/demo-one/logs/?tail=1").await;
     assert!(log.header("content-type").starts_with("text/plain") && log.body.ends_with('\n'), "{log:?}");
 

@@ -9,7 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// What is logged where `RUST_LOG` does not say.
-const USUAL: &str = "warn,mcp_deploy_http=info,mcp_deploy_server=info";
+const USUAL: &str = "warn,rmcp=off,mcp_deploy_http=info,mcp_deploy_server=info";
 
 pub(crate) fn to_stderr() {
     let wanted = env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
