@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mcp_deploy_core::{DeploymentBackend, DeploymentManager, Error, HttpLimits, Result};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +16,7 @@ use crate::audit::Audit;
 use crate::feed::{Feed, Feeds};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::routes::health::ReadyAnswer;
 use crate::written::Written;
 
 /// The API over a manager; a cheap handle.
@@ -34,6 +35,7 @@ struct Shared {
     metrics: Metrics,
     feeds: Feeds,
     written: Written,
+    last_look: Mutex<Option<(Instant, ReadyAnswer)>>,
 }
 
 impl fmt::Debug for Api {
@@ -73,6 +75,7 @@ impl Api {
             metrics: Metrics::default(),
             feeds: Feeds::default(),
             written: Written::default(),
+            last_look: Mutex::default(),
         }))
     }
 
@@ -100,8 +103,13 @@ impl Api {
         &self.0.written
     }
 
+    /// When the platforms were asked last whether they can be reached, and what came of it.
+    pub(crate) fn last_look(&self) -> &Mutex<Option<(Instant, ReadyAnswer)>> {
+        &self.0.last_look
+    }
+
     /// What happens on a backend.
-    pub(crate) fn feed(&self, backend: &dyn DeploymentBackend) -> Arc<Feed> {
+    pub(crate) fn feed(&self, backend: &Arc<dyn DeploymentBackend>) -> Arc<Feed> {
         self.0.feeds.of(backend, &self.0.runtime)
     }
 
@@ -140,6 +148,20 @@ impl Api {
         let after = Duration::from_secs(self.0.limits.answer_seconds.into());
         match timeout(after, answer).await {
             Ok(answer) => Ok(answer?),
+            Err(_) => Err(Problem::Late { after }),
+        }
+    }
+
+    /// Begins a change, and waits for its end for as long as a client may have to wait; then the change goes on.
+    pub(crate) async fn carry_out<T, F, C>(&self, audit: Audit, change: C) -> Result<T, Problem>
+    where
+        C: FnOnce(DeploymentManager) -> F,
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let after = Duration::from_secs(self.0.limits.change_seconds.into());
+        match timeout(after, self.change(audit, change)).await {
+            Ok(changed) => Ok(changed?),
             Err(_) => Err(Problem::Late { after }),
         }
     }

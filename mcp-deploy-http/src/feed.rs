@@ -1,16 +1,16 @@
 //! What happens on a backend, watched once for all who want to know.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use futures_util::stream::{Stream, StreamExt, unfold};
-use mcp_deploy_core::{
-    Deployment, DeploymentBackend, DeploymentName, Event, EventStream, Selector, TemplateId,
-};
+use mcp_deploy_core::{Deployment, DeploymentBackend, DeploymentName, Event, Selector, TemplateId};
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::{Receiver, Sender, WeakSender};
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::problem::Problem;
@@ -18,16 +18,18 @@ use crate::stream::Sent;
 
 /// A listener that is so far behind is let go of: it connects again, and begins with the state.
 const LONGEST_QUEUE: usize = 1024;
+/// Before a watch that has ended begins again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is told, written once for all.
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
     /// Of a deployment of a template.
     Of { name: DeploymentName, template: TemplateId, sent: Sent },
-    /// The state is told.
-    Synced,
+    /// The state of a backend is told.
+    Synced(Sent),
     /// The platform cannot be watched just now.
-    Trouble(Arc<Problem>),
+    Trouble { backend: &'static str, problem: Arc<Problem> },
 }
 
 /// The feeds of the backends that somebody listens to.
@@ -36,13 +38,13 @@ pub(crate) struct Feeds(Mutex<BTreeMap<&'static str, Weak<Feed>>>);
 
 impl Feeds {
     /// The feed of a backend, begun where nobody listens yet; it lives for as long as somebody does.
-    pub(crate) fn of(&self, backend: &dyn DeploymentBackend, runtime: &Handle) -> Arc<Feed> {
+    pub(crate) fn of(&self, backend: &Arc<dyn DeploymentBackend>, runtime: &Handle) -> Arc<Feed> {
         let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let feed = feeds.get(backend.name()).and_then(Weak::upgrade);
         if let Some(feed) = feed.filter(|feed| !feed.watching.is_finished()) {
             return feed;
         }
-        let feed = Arc::new(Feed::start(backend.watch(Selector::default()), runtime));
+        let feed = Arc::new(Feed::start(Arc::clone(backend), runtime));
         feeds.insert(backend.name(), Arc::downgrade(&feed));
         feed
     }
@@ -57,11 +59,12 @@ pub(crate) struct Feed {
 }
 
 /// What is known of a platform.
-#[derive(Default)]
 struct Known {
+    backend: &'static str,
     deployments: BTreeMap<DeploymentName, Told>,
-    is_synced: bool,
-    trouble: Option<Told>,
+    /// Those that were told since the watch began or was cut, until all were.
+    coming: Option<BTreeSet<DeploymentName>>,
+    trouble: Option<Arc<Problem>>,
 }
 
 impl fmt::Debug for Feed {
@@ -71,10 +74,10 @@ impl fmt::Debug for Feed {
 }
 
 impl Feed {
-    fn start(happening: EventStream, runtime: &Handle) -> Self {
-        let (known, told) = (Arc::default(), Sender::new(LONGEST_QUEUE));
+    fn start(backend: Arc<dyn DeploymentBackend>, runtime: &Handle) -> Self {
+        let (known, told) = (Arc::new(Mutex::new(Known::of(backend.name()))), Sender::new(LONGEST_QUEUE));
         let weak = told.downgrade();
-        let watching = runtime.spawn(watch(happening, Arc::clone(&known), told));
+        let watching = runtime.spawn(watch(backend, Arc::clone(&known), told));
         Self { known, told: weak, watching: AbortOnDropHandle::new(watching) }
     }
 
@@ -87,7 +90,7 @@ impl Feed {
         drop(known);
         let is_wanted = move |told: &Told| match told {
             Told::Of { name, template, .. } => selector.matches(name, template),
-            Told::Synced | Told::Trouble(_) => true,
+            Told::Synced(_) | Told::Trouble { .. } => true,
         };
         // The feed is held for as long as somebody listens.
         unfold((listener, self), |(mut listener, feed)| async move {
@@ -116,38 +119,75 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 }
 
 impl Known {
+    fn of(backend: &'static str) -> Self {
+        Self { backend, deployments: BTreeMap::new(), coming: Some(BTreeSet::new()), trouble: None }
+    }
+
     fn all(&self) -> VecDeque<Told> {
-        let end = self.trouble.clone().or(self.is_synced.then_some(Told::Synced));
+        let end = match &self.trouble {
+            Some(trouble) => Some(self.trouble(trouble)),
+            None => self.coming.is_none().then(|| self.synced()),
+        };
         self.deployments.values().cloned().chain(end).collect()
     }
 
     /// What is to be told of an event.
-    fn take(&mut self, event: mcp_deploy_core::Result<Event>) -> Option<Told> {
+    fn take(&mut self, event: mcp_deploy_core::Result<Event>) -> Vec<Told> {
         match event {
             Ok(Event::Changed(deployment)) => {
                 let told = changed(&deployment);
                 self.deployments.insert(deployment.name.clone(), told.clone());
-                Some(told)
-            }
-            Ok(Event::Gone(gone)) => match self.deployments.remove(&gone)? {
-                Told::Of { name, template, .. } => {
-                    let sent = Sent::event("gone", &json!({"deployment_name": name}));
-                    Some(Told::Of { name, template, sent })
+                if let Some(coming) = &mut self.coming {
+                    coming.insert(deployment.name.clone());
                 }
-                _ => None,
-            },
+                vec![told]
+            }
+            Ok(Event::Gone(name)) => {
+                if let Some(coming) = &mut self.coming {
+                    coming.remove(&name);
+                }
+                self.gone(&name).into_iter().collect()
+            }
             Ok(Event::Synced) => {
-                (self.is_synced, self.trouble) = (true, None);
-                Some(Told::Synced)
+                self.trouble = None;
+                let mut told = Vec::new();
+                if let Some(coming) = self.coming.take() {
+                    // What went while the watch was cut, nobody has told.
+                    let went = self.deployments.keys().filter(|name| !coming.contains(*name));
+                    let went: Vec<DeploymentName> = went.cloned().collect();
+                    told.extend(went.iter().filter_map(|name| self.gone(name)));
+                }
+                told.push(self.synced());
+                told
             }
             Err(error) => {
+                self.coming = Some(BTreeSet::new());
                 let problem = Problem::from(error);
+                let is_known = self.trouble.as_ref().is_some_and(|known| known.code() == problem.code());
+                if is_known {
+                    // It goes on: that is no news.
+                    return Vec::new();
+                }
                 problem.log();
-                let trouble = Told::Trouble(Arc::new(problem));
-                (self.is_synced, self.trouble) = (false, Some(trouble.clone()));
-                Some(trouble)
+                let trouble = self.trouble.insert(Arc::new(problem));
+                let trouble = Arc::clone(trouble);
+                vec![self.trouble(&trouble)]
             }
         }
+    }
+
+    fn gone(&mut self, name: &DeploymentName) -> Option<Told> {
+        let Told::Of { name, template, .. } = self.deployments.remove(name)? else { return None };
+        let sent = Sent::event("gone", &json!({"deployment_name": name, "backend": self.backend}));
+        Some(Told::Of { name, template, sent })
+    }
+
+    fn synced(&self) -> Told {
+        Told::Synced(Sent::event("synced", &json!({"backend": self.backend})))
+    }
+
+    fn trouble(&self, problem: &Arc<Problem>) -> Told {
+        Told::Trouble { backend: self.backend, problem: Arc::clone(problem) }
     }
 }
 
@@ -159,14 +199,19 @@ fn changed(deployment: &Deployment) -> Told {
     }
 }
 
-async fn watch(mut happening: EventStream, known: Arc<Mutex<Known>>, listeners: Sender<Told>) {
-    while let Some(event) = happening.next().await {
-        // Who begins to listen meanwhile hears of it once: with the state, or after it.
-        let mut known = lock(&known);
-        if let Some(told) = known.take(event) {
-            // An error says that nobody listens just now.
-            let _ = listeners.send(told);
+/// Watches for as long as somebody holds the feed, again where a watch ends.
+async fn watch(backend: Arc<dyn DeploymentBackend>, known: Arc<Mutex<Known>>, listeners: Sender<Told>) {
+    loop {
+        let mut happening = backend.watch(Selector::default());
+        while let Some(event) = happening.next().await {
+            // Who begins to listen meanwhile hears of it once: with the state, or after it.
+            let mut known = lock(&known);
+            for told in known.take(event) {
+                // An error says that nobody listens just now.
+                let _ = listeners.send(told);
+            }
         }
+        sleep(PAUSE).await;
     }
 }
 
@@ -195,8 +240,11 @@ mod tests {
         let (happens, happening) = unbounded_channel();
         let mut backend = MockDeploymentBackend::new();
         backend.expect_name().return_const("mock");
-        let happening = UnboundedReceiverStream::new(happening).boxed();
-        backend.expect_watch().return_once(move |_| happening);
+        let mut happening = Some(UnboundedReceiverStream::new(happening).boxed());
+        // The watch after the first one tells nothing but that it knows all.
+        let again = || stream::iter([Ok(Event::Synced)]).chain(stream::pending()).boxed();
+        backend.expect_watch().returning(move |_| happening.take().unwrap_or_else(again));
+        let backend: Arc<dyn DeploymentBackend> = Arc::new(backend);
         (Feeds::default().of(&backend, &Handle::current()), happens)
     }
 
@@ -204,8 +252,8 @@ mod tests {
     fn listen(feed: &Arc<Feed>, selector: Selector) -> BoxStream<'static, String> {
         let told = Arc::clone(feed).listen(selector).map(|told| match told {
             Told::Of { name, .. } => name.to_string(),
-            Told::Synced => "synced".to_owned(),
-            Told::Trouble(problem) => problem.to_string(),
+            Told::Synced(_) => "synced".to_owned(),
+            Told::Trouble { problem, .. } => problem.to_string(),
         });
         told.chain(stream::once(ready("the end".to_owned()))).boxed()
     }
@@ -237,25 +285,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cut_is_told_to_who_comes_later_too_until_it_is_over() {
+    async fn a_cut_is_told_once_and_what_went_meanwhile_is_gone() {
         let (feed, happens) = feed();
         let mut first = listen(&feed, Selector::default());
-        happens.send(Err(Error::Unavailable { backend: "mock", source: "cut".into() })).unwrap();
+        for name in ["demo-one", "demo-two"] {
+            happens.send(Ok(Event::Changed(report(name)))).unwrap();
+            assert_eq!(next(&mut first).await, name);
+        }
+        for _ in 0..3 {
+            happens.send(Err(Error::Unavailable { backend: "mock", source: "cut".into() })).unwrap();
+        }
         assert_eq!(next(&mut first).await, "mock cannot be reached");
-        assert_eq!(next(&mut listen(&feed, Selector::default())).await, "mock cannot be reached");
+        let mut second = listen(&feed, Selector::default());
+        for expected in ["demo-one", "demo-two", "mock cannot be reached"] {
+            assert_eq!(next(&mut second).await, expected);
+        }
+        happens.send(Ok(Event::Changed(report("demo-two")))).unwrap();
         happens.send(Ok(Event::Synced)).unwrap();
-        assert_eq!(next(&mut first).await, "synced");
-        assert_eq!(next(&mut listen(&feed, Selector::default())).await, "synced");
+        for expected in ["demo-two", "demo-one", "synced"] {
+            assert_eq!(next(&mut first).await, expected);
+        }
+        assert_eq!(next(&mut listen(&feed, Selector::default())).await, "demo-two");
     }
 
     #[tokio::test]
-    async fn where_the_watch_ends_listeners_do_and_another_begins() {
+    async fn where_a_watch_ends_another_begins() {
         let (feed, happens) = feed();
         let mut told = listen(&feed, Selector::default());
         drop(happens);
-        assert_eq!(next(&mut told).await, "the end");
-        assert_eq!(next(&mut listen(&feed, Selector::default())).await, "the end");
-        assert!(feed.watching.is_finished());
+        assert_eq!(next(&mut told).await, "synced");
     }
 
     #[tokio::test]

@@ -22,6 +22,9 @@ const OPEN: &[&str] = &["/health", "/ready", "/openapi.json", "/docs"];
 /// Below this path everything is open: the files of a page that a browser asks for without a token.
 const OPEN_BELOW: &str = "/docs/";
 
+/// What those ask who restart a server that does not live.
+const OPEN_TO_PROBES: &[&str] = &["/health", "/ready"];
+
 /// The rules of a server.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -44,15 +47,17 @@ impl Guard {
     pub(crate) fn new(settings: &HttpSettings) -> Result<Self, String> {
         let HttpSettings { bind, tokens_file, allowed_hosts, allowed_origins, insecure_no_auth, .. } =
             settings;
-        let is_local = bind.ip().is_loopback();
+        let is_local = bind.ip().to_canonical().is_loopback();
         if !is_local && tokens_file.is_none() && !insecure_no_auth {
             return Err(format!(
                 "others can reach `{bind}`, and nobody would have to show a token: name a file of tokens with \
                  `MCP_API_TOKENS_FILE`, or bind to `127.0.0.1`"
             ));
         }
-        if let Some(origin) = allowed_origins.iter().find(|origin| !origin.contains("://")) {
-            return Err(format!("`{origin}` is no origin: one begins with `https://` or `http://`"));
+        if let Some(origin) = allowed_origins.iter().find(|origin| !is_origin(origin)) {
+            return Err(format!(
+                "`{origin}` is no origin: one is a scheme and a host, as in `https://console.example`"
+            ));
         }
         let tokens = tokens_file.as_deref().map(Tokens::read).transpose()?;
         let hosts = (is_local || !allowed_hosts.is_empty()).then(|| allowed_hosts.clone());
@@ -118,9 +123,17 @@ impl Guard {
     }
 }
 
-/// What costs nothing is not counted: whoever restarts a server that does not live must not take a flood for that.
+/// A scheme, a host and perhaps a port (RFC 6454).
+fn is_origin(text: &str) -> bool {
+    let is_bare = |uri: &Uri| uri.host().is_some() && matches!(uri.path(), "" | "/") && uri.query().is_none();
+    (text.starts_with("https://") || text.starts_with("http://"))
+        && text.parse().is_ok_and(|uri| is_bare(&uri))
+}
+
+/// What is not counted: whoever restarts a server that does not live must not take a flood for its end. It costs
+/// little, however often it is asked.
 fn is_free(path: &str) -> bool {
-    path.trim_end_matches('/') == "/health"
+    OPEN_TO_PROBES.contains(&path.trim_end_matches('/'))
 }
 
 pub(crate) async fn middleware(

@@ -49,6 +49,7 @@ mod server;
 mod tls;
 
 pub use api::Api;
+pub use audit::Client;
 pub use auth::{Role, TokenEntry};
 pub use routes::configure;
 pub use server::{ServeError, serve, stopped};

@@ -23,7 +23,7 @@ pub(crate) enum Caller {
 
 impl Caller {
     pub(crate) fn at(address: Option<IpAddr>) -> Self {
-        Self::Address(match address {
+        Self::Address(match address.map(|address| address.to_canonical()) {
             Some(IpAddr::V6(address)) => {
                 Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
             }
@@ -77,6 +77,9 @@ mod tests {
         let at = |address: &str| Caller::at(address.parse().ok());
         assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:2"));
         assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        // As a socket for both tells of a client by IPv4.
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+        assert_ne!(at("::ffff:192.0.2.1"), at("::ffff:192.0.2.2"));
     }
 
     #[test]

@@ -60,7 +60,7 @@ endpoints! {
     get "/api/backends/" => backends::list as list_backends;
     get "/health" => health::health as show_health;
     get "/ready" => health::ready as show_readiness;
-    get "/metrics" [OPEN_METRICS, TEXT] => metrics::metrics as read_metrics;
+    get "/metrics" [OPEN_METRICS] => metrics::metrics as read_metrics;
 }
 
 /// Below these paths, what is no endpoint is a problem too.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,8 +71,12 @@ pub async fn serve(
             tracing::warn!("the server ends while a change is under way");
         }
     };
-    let (outcome, ()) = tokio::join!(serving, ending);
-    outcome.map_err(ServeError::Broken)
+    let (mut serving, ending) = (pin!(serving), pin!(ending));
+    tokio::select! {
+        // It ends by itself only where it breaks.
+        outcome = &mut serving => outcome.map_err(ServeError::Broken),
+        () = ending => serving.await.map_err(ServeError::Broken),
+    }
 }
 
 /// Comes with the first Ctrl-C or SIGTERM from now on.
@@ -115,7 +120,7 @@ fn cors(origins: &[String]) -> Cors {
 
 /// Says what others could do with a server that they can reach.
 fn warn_of_what_is_open(settings: &HttpSettings) {
-    if settings.bind.ip().is_loopback() {
+    if settings.bind.ip().to_canonical().is_loopback() {
         return;
     }
     if settings.tokens_file.is_none() {

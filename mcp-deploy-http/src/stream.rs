@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
+use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt, once, unfold};
 use serde::Serialize;
@@ -36,6 +37,16 @@ impl Sent {
     fn comment(text: &str) -> Self {
         Self(format!(": {text}\n\n").into())
     }
+}
+
+/// The answer to `HEAD`, which has no body that anybody would wait for; `None` for another method.
+pub(crate) fn head_alone(request: &HttpRequest, media_type: &'static str) -> Option<HttpResponse> {
+    (*request.method() == Method::HEAD).then(|| {
+        let mut head = HttpResponse::Ok();
+        head.content_type(media_type)
+            .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+            .finish()
+    })
 }
 
 /// An answer of events, until they end or the server does.

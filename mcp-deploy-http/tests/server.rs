@@ -260,9 +260,19 @@ async fn who_asks_too_often_is_held_back() {
     // Another client of the same address is not.
     assert_eq!(answer(server.get(LIST).bearer_auth("token-a")).await.0, StatusCode::OK);
     let limited = (StatusCode::TOO_MANY_REQUESTS, "rate_limited".to_owned());
-    assert_eq!(answer(server.get("/ready")).await, limited);
+    assert_eq!(answer(server.get("/openapi.json")).await, limited);
     // Nobody takes a flood for the end of the process.
     assert_eq!(answer(server.get("/health")).await.0, StatusCode::OK);
+    assert_eq!(answer(server.get("/ready")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_origin_that_is_none_is_refused_at_the_start() {
+    for origin in ["*", "console.example", "https://", "https://console.example/path"] {
+        let settings = HttpSettings { allowed_origins: vec![origin.to_owned()], ..HttpSettings::default() };
+        let refused = serve(manager(), &settings, |_| {}, std::future::pending()).await.unwrap_err();
+        assert!(refused.to_string().contains(origin), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use mcp_deploy_core::{Deployment, DeploymentName, Event, EventStream, Result, Selector};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 
 use crate::error::sorted_watch;
 use crate::handle::KubernetesBackend;
@@ -28,10 +29,18 @@ use crate::packed::Packed;
 use crate::status::{self, Observed, Slim};
 
 pub(crate) fn stream(backend: KubernetesBackend, selector: Selector) -> EventStream {
-    let opening = stream::once(async move {
-        match Watching::open(backend, selector).await {
-            Ok(watching) => watching.into_stream(),
-            Err(error) => stream::iter([Err(error)]).boxed(),
+    let tries = (Some((backend, selector)), Pauses::default(), None);
+    let opening = stream::unfold(tries, |(wanted, mut pauses, pause)| async move {
+        let (backend, selector) = wanted?;
+        if let Some(pause) = pause {
+            sleep(pause).await;
+        }
+        match Watching::open(backend.clone(), selector.clone()).await {
+            Ok(watching) => Some((watching.into_stream(), (None, pauses, None))),
+            Err(error) => {
+                let pause = pauses.next();
+                Some((stream::iter([Err(error)]).boxed(), (Some((backend, selector)), pauses, pause)))
+            }
         }
     });
     opening.flatten().boxed()

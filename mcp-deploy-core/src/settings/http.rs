@@ -55,6 +55,8 @@ impl Default for HttpSettings {
 pub struct HttpLimits {
     /// How long a platform may take to answer a question, in seconds; default 30.
     pub answer_seconds: u32,
+    /// How long a client waits for the end of a change, in seconds; the change goes on. Default 600.
+    pub change_seconds: u32,
     /// How long the head of a request, and then its body, may take to arrive, in seconds; default 10.
     pub arrival_seconds: u32,
     /// How many streams, of events or of logs, are sent at a time; default 2,000.
@@ -65,6 +67,6 @@ pub struct HttpLimits {
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { answer_seconds: 30, arrival_seconds: 10, streams: 2000, deploys: 32 }
+        Self { answer_seconds: 30, change_seconds: 600, arrival_seconds: 10, streams: 2000, deploys: 32 }
     }
 }

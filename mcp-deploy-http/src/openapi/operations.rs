@@ -24,10 +24,10 @@ const BACKENDS: &str = "backends";
 const HEALTH: &str = "health";
 
 const OF_A_WATCH: &str = "\
-Events (WHATWG HTML, \"Server-sent events\"): `changed` with a deployment for each that is there, `synced` with `{}` once \
-that is done, then `changed` with a deployment, and `gone` with `{\"deployment_name\"}`. After a cut between the server \
-and its platform the state comes again, then `synced`. `problem` is a problem document, and not the end. Lines that \
-begin with `:` are comments, which keep the connection alive.";
+Events (WHATWG HTML, \"Server-sent events\"): `changed` with a deployment for each that is there, `synced` with `{\"backend\"}` once \
+those of a backend are told, then `changed` with a deployment, and `gone` with `{\"deployment_name\", \"backend\"}`. \
+`problem` is a problem document with its `backend`, and not the end: after a cut between the server and its platform the \
+state comes again, then `synced`. Lines that begin with `:` are comments, which keep the connection alive.";
 
 pub(crate) fn list_templates() -> Operation {
     Operation::new(TEMPLATES, "List the templates, and beside them those that are broken")

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream::{self, StreamExt};
 use mcp_deploy_core::{
     Change, DEFAULT_WAIT, Deploy, Deployed, Deployment, DeploymentManager, DeploymentName, DeploymentSpec,
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::part;
 use crate::accept::{JSON, wants_events};
 use crate::api::Api;
-use crate::audit::Audit;
+use crate::audit::{Audit, Client};
 use crate::body::Fields;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -59,7 +59,7 @@ pub(crate) async fn deploy(
     let place = api.deploy_place(deploy.backend.as_deref())?;
     if !wants_events(&request, JSON) {
         let Deploy { dry_run, wait, .. } = deploy;
-        let deployed = api.change(audit, |manager| carry_out(manager, spec, deploy, place)).await?;
+        let deployed = api.carry_out(audit, |manager| carry_out(manager, spec, deploy, place)).await?;
         return Ok(answer(deployed, dry_run, wait.is_some()));
     }
     let stream = api.stream_place()?;
@@ -87,7 +87,14 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<[u8; 32]>, Problem> {
         let expected = format!("1 to {LONGEST_KEY} bytes");
         return Err(Violation::new("/headers/Idempotency-Key", problem).expected(expected).into());
     }
-    Ok(Some(Sha256::digest(key.as_bytes()).into()))
+    let mut digest = Sha256::new();
+    // Two clients may have thought of one key.
+    if let Some(Client(name)) = request.extensions().get() {
+        digest.update(name.as_bytes());
+    }
+    digest.update([0]);
+    digest.update(key.as_bytes());
+    Ok(Some(digest.finalize().into()))
 }
 
 async fn carry_out(

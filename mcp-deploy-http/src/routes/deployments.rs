@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use mcp_deploy_core::{DeleteOptions, Deployment, DeploymentName, Listed, Selector, Status, TemplateId};
+use futures_util::future::join_all;
+use mcp_deploy_core::{DeleteOptions, Deployment, DeploymentName, Selector, Status, TemplateId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -85,10 +86,9 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     query.finish()?;
 
     let selector = Selector { template, name: None };
-    let Listed { mut deployments, mut errors } =
-        api.ask(api.manager().list(backend.as_deref(), &selector)).await?;
+    let (mut deployments, mut errors) = look(&api, backend.as_deref(), &selector).await?;
     if backend.is_some() && !errors.is_empty() {
-        return Err(errors.remove(0).1.into());
+        return Err(errors.remove(0).1);
     }
     deployments.retain(|deployment| status.is_none_or(|status| deployment.status == status));
     deployments.sort_by(|one, other| place(one).cmp(&place(other)));
@@ -100,8 +100,7 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     deployments.truncate(limit);
     let next = deployments.last().filter(|_| !is_last).map(|last| format!("{}/{}", last.name, last.backend));
     let request_id = request_id::of(&request);
-    let told = |(backend, error)| {
-        let problem = Problem::from(error);
+    let told = |(backend, problem): (&'static str, Problem)| {
         problem.log();
         BackendError { backend, problem: problem.document(request_id.as_deref()) }
     };
@@ -112,6 +111,29 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let list = DeploymentList { count, deployments, next_cursor: next, errors };
     serde_json::to_writer(&mut body, &list).expect("a list is JSON");
     Ok(HttpResponse::Ok().content_type(JSON).body(body))
+}
+
+/// What the backends run, and why some of them cannot tell; one that does not answer in time costs the others nothing.
+async fn look(
+    api: &Api,
+    backend: Option<&str>,
+    selector: &Selector,
+) -> Result<(Vec<Arc<Deployment>>, Vec<(&'static str, Problem)>), Problem> {
+    let backends = api.manager().backends();
+    let backends = match backend {
+        Some(name) => vec![backends.get(Some(name))?],
+        None => backends.iter().cloned().collect(),
+    };
+    let asked =
+        backends.iter().map(|backend| async move { (backend.name(), api.ask(backend.list(selector)).await) });
+    let (mut deployments, mut problems) = (Vec::new(), Vec::new());
+    for (name, answer) in join_all(asked).await {
+        match answer {
+            Ok(listed) => deployments.extend(listed),
+            Err(problem) => problems.push((name, problem)),
+        }
+    }
+    Ok((deployments, problems))
 }
 
 /// Where a deployment stands among all.
@@ -143,7 +165,7 @@ pub(crate) async fn delete(
     let name = name(&request)?;
     let deleted = name.clone();
     let audit = Audit::of(&request, "delete", &name).on(backend.as_deref());
-    api.change(audit, move |manager| async move {
+    api.carry_out(audit, move |manager| async move {
         manager.delete(backend.as_deref(), &name, DeleteOptions { volumes }).await
     })
     .await?;

@@ -10,12 +10,13 @@ use mcp_deploy_core::{DeploymentBackend, Selector, TemplateId};
 use serde_json::json;
 
 use super::name;
+use crate::accept::EVENTS;
 use crate::api::{Api, StreamPlace};
 use crate::feed::Told;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
-use crate::stream::{Sent, events};
+use crate::stream::{Sent, events, head_alone};
 
 /// Those of all deployments, or of a template's.
 pub(crate) async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -23,6 +24,9 @@ pub(crate) async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     let template = query.take::<TemplateId>("template", "the id of a template");
     let backend = query.text("backend");
     query.finish()?;
+    if let Some(head) = head_alone(&request, EVENTS) {
+        return Ok(head);
+    }
     let place = api.stream_place()?;
     let backends = api.manager().backends();
     let backends = match backend {
@@ -41,6 +45,9 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     let place = api.stream_place()?;
     // One that is not there is told at once.
     api.ask(api.manager().get(backend.as_deref(), &name)).await?;
+    if let Some(head) = head_alone(&request, EVENTS) {
+        return Ok(head);
+    }
     let backend = api.manager().backends().get(backend.as_deref())?;
     Ok(answer(&api, place, &request, &[backend], &Selector::named(&name)))
 }
@@ -54,14 +61,17 @@ fn answer(
 ) -> HttpResponse {
     let request_id = request_id::of(request);
     let feeds = backends.iter().map(|backend| {
-        let told = api.feed(&**backend).listen(selector.clone());
+        let told = api.feed(backend).listen(selector.clone());
         told.map(Some).chain(stream::once(async { None })).boxed()
     });
     let sent = select_all(feeds).map(move |told| {
         Some(match told? {
-            Told::Of { sent, .. } => sent,
-            Told::Synced => Sent::event("synced", &json!({})),
-            Told::Trouble(problem) => Sent::event("problem", &problem.document(request_id.as_deref())),
+            Told::Of { sent, .. } | Told::Synced(sent) => sent,
+            Told::Trouble { backend, problem } => {
+                let mut problem = json!(problem.document(request_id.as_deref()));
+                problem["backend"] = backend.into();
+                Sent::event("problem", &problem)
+            }
         })
     });
     // With one feed all of them end: the client connects again, and knows the whole state.

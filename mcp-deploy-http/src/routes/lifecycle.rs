@@ -83,5 +83,5 @@ async fn change<F>(
 where
     F: Future<Output = Result<Deployment>> + Send + 'static,
 {
-    Ok(told(api.change(audit, change).await?))
+    Ok(told(api.carry_out(audit, change).await?))
 }

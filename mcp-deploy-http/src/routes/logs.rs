@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use mcp_deploy_core::{LogLine, LogOptions};
 
 use super::name;
-use crate::accept::{TEXT, wants_events};
+use crate::accept::{EVENTS, TEXT, wants_events};
 use crate::api::Api;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
-use crate::stream::{Sent, events, lines};
+use crate::stream::{Sent, events, head_alone, lines};
 
 /// As text, a line each, or as events.
 pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -29,8 +29,12 @@ pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let name = name(&request)?;
     let place = api.stream_place()?;
     let log = api.ask(api.manager().logs(backend.as_deref(), &name, options)).await?;
+    let media_type = if wants_events(&request, TEXT) { EVENTS } else { TEXT };
+    if let Some(head) = head_alone(&request, media_type) {
+        return Ok(head);
+    }
     let request_id = request_id::of(&request);
-    if wants_events(&request, TEXT) {
+    if media_type == EVENTS {
         let log = log.map(move |line| match line {
             Ok(line) => Sent::event("line", &line),
             Err(error) => Sent::problem(&error.into(), request_id.as_deref()),

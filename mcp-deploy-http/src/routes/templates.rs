@@ -62,7 +62,8 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
             // Where it lies on this machine is nobody's business.
             let template = path.parent().and_then(Path::file_name).or(path.file_name());
             let template = template.map(|name| name.to_string_lossy().into_owned());
-            BrokenTemplate { template, reason: error.to_string() }
+            let reason = error.to_string().replace(&path.display().to_string(), "the template");
+            BrokenTemplate { template, reason }
         })
         .collect();
     Ok(HttpResponse::Ok().json(TemplateList { count: templates.len(), templates, broken }))
@@ -77,11 +78,16 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
 }
 
 /// Checks a template's text, JSON or YAML; everything that is wrong is told.
-pub(crate) async fn validate(request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+pub(crate) async fn validate(
+    api: Data<Api>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
     Query::of(&request).finish()?;
     let media_types = ["application/json", "application/yaml", "text/plain"];
     let text = body::text(&request, payload, &media_types).await?;
-    let template = Template::parse(&text, "the template", None)?;
+    // What a pattern costs, its author says: that is for no thread that answers others.
+    let template = api.ask(api.read(move |_| Template::parse(&text, "the template", None))).await?;
     let Template { id, version, warnings, .. } = template;
     Ok(HttpResponse::Ok().json(ValidAnswer { template_id: id, version, warnings }))
 }

@@ -51,9 +51,13 @@ pub(crate) async fn call(
     body.finish()?;
     let (name, tool) = (name(&request)?, part(&request, "tool").to_owned());
     let audit = Audit::of(&request, "call", &name).on(backend.as_deref());
-    let answer = api.manager().call(backend.as_deref(), &name, &tool, arguments, PATIENCE).await;
-    audit.ended(api.metrics(), &answer);
-    if let Err(Error::Server { .. }) = &answer {
+    let (on, of, called) = (backend.clone(), name.clone(), tool.clone());
+    let answer = api
+        .carry_out(audit, move |manager| async move {
+            manager.call(on.as_deref(), &of, &called, arguments, PATIENCE).await
+        })
+        .await;
+    if let Err(Problem::Of(Error::Server { .. })) = &answer {
         check_is_there(&api, backend.as_deref(), &name, &tool).await?;
     }
     Ok(HttpResponse::Ok().json(answer?))

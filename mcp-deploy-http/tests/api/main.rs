@@ -5,12 +5,15 @@
 #[path = "../served/mod.rs"]
 mod served;
 
+mod hanging;
 mod limits;
 
-use mcp_deploy_core::{Backends, DeploymentBackend};
+use futures_util::{StreamExt, stream};
+use mcp_deploy_core::{Backends, DeploymentBackend, Error};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::hanging::Hanging;
 use crate::served::{Answer, Events, Served};
 
 #[tokio::test]
@@ -343,4 +346,55 @@ async fn a_platform_that_is_away_costs_its_own_requests_only() {
     assert_eq!(backends["backends"][1]["default"], true);
     let api = Served::over(Backends::default().with(Served::away()));
     assert_eq!(api.get("/ready/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_platform_that_hangs_costs_a_list_its_own_part_only() {
+    let api = Served::over(Backends::default().with(Served::mock()).with(Hanging));
+    api.post("/api/templates/deploy/demo/", &json!({"name": "demo-one"})).await;
+    let listed = api.get("/api/templates/deployments/").await;
+    assert_eq!((listed.status, &listed.json()["count"]), (StatusCode::OK, &json!(1)));
+    assert_eq!(listed.json()["errors"][0]["problem"]["code"], "deadline_exceeded");
+    let hanging = api.get("/api/templates/deployments/?backend=docker").await;
+    hanging.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "deadline_exceeded");
+}
+
+#[tokio::test]
+async fn the_head_of_a_stream_has_no_body_to_wait_for() {
+    let api = Served::start();
+    api.post("/api/templates/deploy/demo/", &json!({"name": "demo-one"})).await;
+    for path in ["events/", "demo-one/events/", "demo-one/logs/?follow=true"] {
+        let head = api.client.head(api.url(&format!("/api/templates/deployments/{path}")));
+        assert_eq!(api.send(head).await.status, StatusCode::OK, "{path}");
+    }
+    // The connection is free for others, and no stream is left over.
+    assert!(api.get("/metrics").await.body.contains("mcp_deploy_streams 0\n"));
+}
+
+#[tokio::test]
+async fn each_backend_tells_when_its_state_is_told_and_one_that_is_away_says_so() {
+    let mut away = Served::away();
+    away.expect_watch().returning(|_| {
+        stream::iter([Err(Error::Unavailable { backend: "docker", source: "away".into() })]).boxed()
+    });
+    let api = Served::over(Backends::default().with(Served::mock()).with(away));
+    let mut events = api.stream("/api/templates/deployments/events/").await;
+    let mut told = [events.next().await, events.next().await];
+    told.sort_by(|one, other| one.0.cmp(&other.0));
+    let [(problem, of_docker), (synced, of_mock)] = told;
+    assert_eq!((problem.as_str(), &of_docker["backend"]), ("problem", &json!("docker")));
+    assert_eq!((of_docker["code"].as_str(), synced.as_str()), (Some("unavailable"), "synced"));
+    assert_eq!(of_mock, json!({"backend": "mock"}));
+    // What goes on elsewhere is told all the same.
+    api.post("/api/templates/deploy/demo/", &json!({"name": "demo-one"})).await;
+    assert_eq!(events.next().await.0, "changed");
+}
+
+#[tokio::test]
+async fn a_client_that_names_the_type_of_no_body_sends_none() {
+    let api = Served::start();
+    api.post("/api/templates/deploy/demo/", &json!({"name": "demo-one"})).await;
+    let delete = api.client.delete(api.url("/api/templates/deployments/demo-one/delete/"));
+    let deleted = api.send(delete.header("content-type", "application/json")).await;
+    assert_eq!(deleted.status, StatusCode::OK, "{deleted:?}");
 }
