@@ -110,7 +110,8 @@ macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal, $hint:expr;)+) => {
         /// The cause class of a failure: a stable word.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+        // In a macro, the names of the variants are all that it sees.
+        #[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema), schema(rename_all = "snake_case"))]
         #[non_exhaustive]
         pub enum FailureReason {
             $($(#[doc = $doc])+ #[serde(rename = $word)] $variant,)+

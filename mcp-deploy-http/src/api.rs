@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
 use mcp_deploy_core::{DeploymentBackend, DeploymentManager, Error, HttpLimits, Result};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
@@ -16,8 +17,8 @@ use crate::audit::Audit;
 use crate::feed::{Feed, Feeds};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::rendered::RenderedDeployments;
 use crate::routes::health::ReadyAnswer;
-use crate::written::Written;
 
 /// The API over a manager; a cheap handle.
 #[derive(Clone)]
@@ -34,7 +35,7 @@ struct Shared {
     deploys: BTreeMap<String, Arc<Semaphore>>,
     metrics: Metrics,
     feeds: Feeds,
-    written: Written,
+    rendered: RenderedDeployments,
     last_look: Mutex<Option<(Instant, ReadyAnswer)>>,
 }
 
@@ -74,7 +75,7 @@ impl Api {
             deploys,
             metrics: Metrics::default(),
             feeds: Feeds::default(),
-            written: Written::default(),
+            rendered: RenderedDeployments::default(),
             last_look: Mutex::default(),
         }))
     }
@@ -99,8 +100,8 @@ impl Api {
     }
 
     /// The JSON of the deployments.
-    pub(crate) fn written(&self) -> &Written {
-        &self.0.written
+    pub(crate) fn rendered(&self) -> &RenderedDeployments {
+        &self.0.rendered
     }
 
     /// When the platforms were asked last whether they can be reached, and what came of it.
@@ -164,6 +165,22 @@ impl Api {
             Ok(changed) => Ok(changed?),
             Err(_) => Err(Problem::Late { after }),
         }
+    }
+
+    /// What a platform tells bit by bit; it ends with a problem where the next one takes longer than a client may have to
+    /// wait.
+    pub(crate) fn in_time<T: Send + 'static>(
+        &self,
+        told: BoxStream<'static, Result<T>>,
+    ) -> impl Stream<Item = Result<T, Problem>> + Send + use<T> {
+        let after = Duration::from_secs(self.0.limits.answer_seconds.into());
+        unfold(Some(told), move |told| async move {
+            let mut told = told?;
+            match timeout(after, told.next()).await {
+                Ok(next) => Some((next?.map_err(Problem::from), Some(told))),
+                Err(_) => Some((Err(Problem::Late { after }), None)),
+            }
+        })
     }
 
     /// Reads templates, which may be on a disk.

@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::reread::{Reread, unreadable};
+use crate::reloaded::{Reloaded, unreadable};
 
 /// What a token allows; each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,14 +114,14 @@ fn hex(text: &str) -> Option<[u8; 32]> {
 
 /// The tokens of a file, read again when it changes.
 #[derive(Debug)]
-pub(crate) struct Tokens(Reread<Vec<TokenEntry>>);
+pub(crate) struct Tokens(Reloaded<Vec<TokenEntry>>);
 
 impl Tokens {
     /// # Errors
     ///
     /// What is wrong with the file, with the line.
     pub(crate) fn read(file: &Path) -> Result<Self, String> {
-        Reread::new(vec![file.to_owned()], |files| TokenEntry::read_all(&files[0])).map(Self)
+        Reloaded::new(vec![file.to_owned()], |files| TokenEntry::read_all(&files[0])).map(Self)
     }
 
     /// The entry of a token. How long the answer takes says nothing of the tokens that there are.

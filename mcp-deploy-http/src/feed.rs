@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::problem::Problem;
-use crate::stream::Sent;
+use crate::stream::ServerSentEvent;
 
 /// A listener that is so far behind is let go of: it connects again, and begins with the state.
 const LONGEST_QUEUE: usize = 1024;
@@ -23,11 +23,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is told, written once for all.
 #[derive(Debug, Clone)]
-pub(crate) enum Told {
+pub(crate) enum FeedEvent {
     /// Of a deployment of a template.
-    Of { name: DeploymentName, template: TemplateId, sent: Sent },
+    Deployment { name: DeploymentName, template: TemplateId, sent: ServerSentEvent },
     /// The state of a backend is told.
-    Synced(Sent),
+    Synced(ServerSentEvent),
     /// The platform cannot be watched just now.
     Trouble { backend: &'static str, problem: Arc<Problem> },
 }
@@ -54,14 +54,14 @@ impl Feeds {
 pub(crate) struct Feed {
     known: Arc<Mutex<Known>>,
     /// Its other end is with the watch: where that ends, all listeners do.
-    told: WeakSender<Told>,
+    told: WeakSender<FeedEvent>,
     watching: AbortOnDropHandle<()>,
 }
 
 /// What is known of a platform.
 struct Known {
     backend: &'static str,
-    deployments: BTreeMap<DeploymentName, Told>,
+    deployments: BTreeMap<DeploymentName, FeedEvent>,
     /// Those that were told since the watch began or was cut, until all were.
     coming: Option<BTreeSet<DeploymentName>>,
     trouble: Option<Arc<Problem>>,
@@ -83,14 +83,17 @@ impl Feed {
 
     /// The selected part of the state, `Synced`, then what happens. It ends where the listener is too slow, and with the
     /// watch.
-    pub(crate) fn listen(self: Arc<Self>, selector: Selector) -> impl Stream<Item = Told> + Send + use<> {
+    pub(crate) fn listen(
+        self: Arc<Self>,
+        selector: Selector,
+    ) -> impl Stream<Item = FeedEvent> + Send + use<> {
         let known = lock(&self.known);
         let told = self.told.upgrade().map(|told| told.subscribe());
         let listener = Listener { queue: known.all(), told };
         drop(known);
-        let is_wanted = move |told: &Told| match told {
-            Told::Of { name, template, .. } => selector.matches(name, template),
-            Told::Synced(_) | Told::Trouble { .. } => true,
+        let is_wanted = move |told: &FeedEvent| match told {
+            FeedEvent::Deployment { name, template, .. } => selector.matches(name, template),
+            FeedEvent::Synced(_) | FeedEvent::Trouble { .. } => true,
         };
         // The feed is held for as long as somebody listens.
         unfold((listener, self), |(mut listener, feed)| async move {
@@ -101,12 +104,12 @@ impl Feed {
 }
 
 struct Listener {
-    queue: VecDeque<Told>,
-    told: Option<Receiver<Told>>,
+    queue: VecDeque<FeedEvent>,
+    told: Option<Receiver<FeedEvent>>,
 }
 
 impl Listener {
-    async fn next(&mut self) -> Option<Told> {
+    async fn next(&mut self) -> Option<FeedEvent> {
         match self.queue.pop_front() {
             Some(told) => Some(told),
             None => self.told.as_mut()?.recv().await.ok(),
@@ -123,7 +126,7 @@ impl Known {
         Self { backend, deployments: BTreeMap::new(), coming: Some(BTreeSet::new()), trouble: None }
     }
 
-    fn all(&self) -> VecDeque<Told> {
+    fn all(&self) -> VecDeque<FeedEvent> {
         let end = match &self.trouble {
             Some(trouble) => Some(self.trouble(trouble)),
             None => self.coming.is_none().then(|| self.synced()),
@@ -132,7 +135,7 @@ impl Known {
     }
 
     /// What is to be told of an event.
-    fn take(&mut self, event: mcp_deploy_core::Result<Event>) -> Vec<Told> {
+    fn take(&mut self, event: mcp_deploy_core::Result<Event>) -> Vec<FeedEvent> {
         match event {
             Ok(Event::Changed(deployment)) => {
                 let told = changed(&deployment);
@@ -176,31 +179,33 @@ impl Known {
         }
     }
 
-    fn gone(&mut self, name: &DeploymentName) -> Option<Told> {
-        let Told::Of { name, template, .. } = self.deployments.remove(name)? else { return None };
-        let sent = Sent::event("gone", &json!({"deployment_name": name, "backend": self.backend}));
-        Some(Told::Of { name, template, sent })
+    fn gone(&mut self, name: &DeploymentName) -> Option<FeedEvent> {
+        let FeedEvent::Deployment { name, template, .. } = self.deployments.remove(name)? else {
+            return None;
+        };
+        let sent = ServerSentEvent::event("gone", &json!({"deployment_name": name, "backend": self.backend}));
+        Some(FeedEvent::Deployment { name, template, sent })
     }
 
-    fn synced(&self) -> Told {
-        Told::Synced(Sent::event("synced", &json!({"backend": self.backend})))
+    fn synced(&self) -> FeedEvent {
+        FeedEvent::Synced(ServerSentEvent::event("synced", &json!({"backend": self.backend})))
     }
 
-    fn trouble(&self, problem: &Arc<Problem>) -> Told {
-        Told::Trouble { backend: self.backend, problem: Arc::clone(problem) }
+    fn trouble(&self, problem: &Arc<Problem>) -> FeedEvent {
+        FeedEvent::Trouble { backend: self.backend, problem: Arc::clone(problem) }
     }
 }
 
-fn changed(deployment: &Deployment) -> Told {
-    Told::Of {
+fn changed(deployment: &Deployment) -> FeedEvent {
+    FeedEvent::Deployment {
         name: deployment.name.clone(),
         template: deployment.template_id.clone(),
-        sent: Sent::event("changed", deployment),
+        sent: ServerSentEvent::event("changed", deployment),
     }
 }
 
 /// Watches for as long as somebody holds the feed, again where a watch ends.
-async fn watch(backend: Arc<dyn DeploymentBackend>, known: Arc<Mutex<Known>>, listeners: Sender<Told>) {
+async fn watch(backend: Arc<dyn DeploymentBackend>, known: Arc<Mutex<Known>>, listeners: Sender<FeedEvent>) {
     loop {
         let mut happening = backend.watch(Selector::default());
         while let Some(event) = happening.next().await {
@@ -251,9 +256,9 @@ mod tests {
     /// The names of what is told, in short.
     fn listen(feed: &Arc<Feed>, selector: Selector) -> BoxStream<'static, String> {
         let told = Arc::clone(feed).listen(selector).map(|told| match told {
-            Told::Of { name, .. } => name.to_string(),
-            Told::Synced(_) => "synced".to_owned(),
-            Told::Trouble { problem, .. } => problem.to_string(),
+            FeedEvent::Deployment { name, .. } => name.to_string(),
+            FeedEvent::Synced(_) => "synced".to_owned(),
+            FeedEvent::Trouble { problem, .. } => problem.to_string(),
         });
         told.chain(stream::once(ready("the end".to_owned()))).boxed()
     }

@@ -33,9 +33,9 @@ mod accept;
 mod body;
 mod observe;
 mod query;
+mod rendered;
 mod request_id;
 mod stream;
-mod written;
 
 mod openapi;
 mod routes;
@@ -44,7 +44,7 @@ mod routes;
 mod auth;
 mod guard;
 mod rate;
-mod reread;
+mod reloaded;
 mod server;
 mod tls;
 

@@ -19,37 +19,37 @@ pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 const NO_ROUTE: &str = "none";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct RouteLabels {
     method: &'static str,
     route: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct RequestLabels {
     method: &'static str,
     route: String,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Changed {
+struct ChangeLabels {
     verb: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Of {
+struct BackendLabels {
     backend: String,
 }
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Answered, Counter>,
-    durations: Family<Asked, Histogram, fn() -> Histogram>,
-    changes: Family<Changed, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    changes: Family<ChangeLabels, Counter>,
     streams: Gauge,
-    deploys: Family<Of, Gauge>,
+    deploys: Family<BackendLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -83,20 +83,20 @@ impl Metrics {
         took: Duration,
     ) {
         let (method, route) = (word(method), route.unwrap_or_else(|| NO_ROUTE.to_owned()));
-        let answered = Answered { method, route: route.clone(), status: status.as_u16() };
+        let answered = RequestLabels { method, route: route.clone(), status: status.as_u16() };
         self.requests.get_or_create(&answered).inc();
-        self.durations.get_or_create(&Asked { method, route }).observe(took.as_secs_f64());
+        self.durations.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
     }
 
     pub(crate) fn changed(&self, verb: &'static str, outcome: &'static str) {
-        self.changes.get_or_create(&Changed { verb, outcome }).inc();
+        self.changes.get_or_create(&ChangeLabels { verb, outcome }).inc();
     }
 
     /// All that is counted, and what is under way now.
     pub(crate) fn text(&self, api: &Api) -> String {
         self.streams.set(i64::try_from(api.open_streams()).unwrap_or(i64::MAX));
         for (backend, under_way) in api.deploys() {
-            let gauge = self.deploys.get_or_create_owned(&Of { backend: backend.to_owned() });
+            let gauge = self.deploys.get_or_create_owned(&BackendLabels { backend: backend.to_owned() });
             gauge.set(i64::try_from(under_way).unwrap_or(i64::MAX));
         }
         let mut text = String::new();

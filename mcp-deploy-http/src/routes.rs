@@ -28,7 +28,7 @@ use crate::problem::Problem;
 macro_rules! endpoints {
     ($($method:ident $path:literal $([$($media:expr),+])? => $file:ident::$handler:ident as $id:ident;)+) => {
         /// The path of each endpoint, and what answers there.
-        fn endpoints() -> Vec<(&'static str, Answer)> {
+        fn endpoints() -> Vec<(&'static str, Endpoint)> {
             vec![$(($path, $method($file::$handler)$(.only(&[$($media),+]))?)),+]
         }
 
@@ -80,8 +80,8 @@ pub fn configure(api: &Api) -> impl FnOnce(&mut ServiceConfig) + Clone + 'static
         for prefix in SCOPES {
             let scope = web::scope(prefix).wrap(observed()).default_service(web::to(nothing));
             let below = endpoints.extract_if(.., |(path, _)| path.starts_with(prefix));
-            config.service(below.fold(scope, |scope, (path, answer)| {
-                scope.service(resource(&path[prefix.len()..], vec![answer]))
+            config.service(below.fold(scope, |scope, (path, endpoint)| {
+                scope.service(resource(&path[prefix.len()..], endpoint))
             }));
         }
         let description = [
@@ -89,78 +89,73 @@ pub fn configure(api: &Api) -> impl FnOnce(&mut ServiceConfig) + Clone + 'static
             ("/docs/{file:.+}", get(docs::file).only(&[])),
             ("/docs", get(docs::page).only(&["text/html"])),
         ];
-        for (path, answer) in endpoints.into_iter().chain(description) {
-            config.service(resource(path, vec![answer]).wrap(observed()));
+        for (path, endpoint) in endpoints.into_iter().chain(description) {
+            config.service(resource(path, endpoint).wrap(observed()));
         }
     }
 }
 
 /// A handler of one method, and of `HEAD` where that is `GET`; and the media types of its answers.
-struct Answer {
+struct Endpoint {
     method: Method,
     route: Route,
     media_types: &'static [&'static str],
 }
 
-impl Answer {
+impl Endpoint {
     fn only(self, media_types: &'static [&'static str]) -> Self {
         Self { media_types, ..self }
     }
 }
 
-fn answer<F, Args>(method: Method, handler: F) -> Answer
+fn endpoint<F, Args>(method: Method, handler: F) -> Endpoint
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = web::route().guard(answers(method.clone())).to(handler);
-    Answer { method, route, media_types: &[JSON] }
+    let route = web::route().guard(has_method(method.clone())).to(handler);
+    Endpoint { method, route, media_types: &[JSON] }
 }
 
-fn get<F: Handler<Args>, Args: FromRequest + 'static>(handler: F) -> Answer
+fn get<F: Handler<Args>, Args: FromRequest + 'static>(handler: F) -> Endpoint
 where
     F::Output: Responder + 'static,
 {
-    answer(Method::GET, handler)
+    endpoint(Method::GET, handler)
 }
 
-fn post<F: Handler<Args>, Args: FromRequest + 'static>(handler: F) -> Answer
+fn post<F: Handler<Args>, Args: FromRequest + 'static>(handler: F) -> Endpoint
 where
     F::Output: Responder + 'static,
 {
-    answer(Method::POST, handler)
+    endpoint(Method::POST, handler)
 }
 
-fn delete<F: Handler<Args>, Args: FromRequest + 'static>(handler: F) -> Answer
+fn delete<F: Handler<Args>, Args: FromRequest + 'static>(handler: F) -> Endpoint
 where
     F::Output: Responder + 'static,
 {
-    answer(Method::DELETE, handler)
+    endpoint(Method::DELETE, handler)
 }
 
-fn answers(method: Method) -> impl Guard {
+fn has_method(method: Method) -> impl Guard {
     guard::fn_guard(move |context| {
         let asked = &context.head().method;
         *asked == method || (method == Method::GET && *asked == Method::HEAD)
     })
 }
 
-/// A path, with or without a slash at its end, and its methods; any other is told which there are.
-fn resource(path: &str, answers: Vec<Answer>) -> Resource {
+/// An endpoint at a path, with or without a slash at its end; who uses another method is told which there are.
+fn resource(path: &str, endpoint: Endpoint) -> Resource {
     let path = path.trim_end_matches('/');
-    let mut allowed = vec!["OPTIONS".to_owned()];
-    let mut resource = web::resource([path.to_owned(), format!("{path}/")]);
-    for Answer { method, route, media_types } in answers {
-        if method == Method::GET {
-            allowed.push("HEAD".to_owned());
-        }
-        allowed.push(method.to_string());
-        let accepts = from_fn(move |request, next| accept::middleware(media_types, request, next));
-        resource = resource.route(route.wrap(accepts));
-    }
-    allowed.sort_unstable();
-    let allowed = allowed.join(", ");
+    let Endpoint { method, route, media_types } = endpoint;
+    let allowed = match method {
+        Method::GET => "GET, HEAD, OPTIONS".to_owned(),
+        method => format!("{method}, OPTIONS"),
+    };
+    let accepts = from_fn(move |request, next| accept::middleware(media_types, request, next));
+    let resource = web::resource([path.to_owned(), format!("{path}/")]).route(route.wrap(accepts));
     resource.default_service(web::to(move |request: HttpRequest| {
         let allowed = allowed.clone();
         async move {

@@ -22,8 +22,6 @@ use crate::tls;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long requests and changes that are under way may take when the server ends.
-const GRACE: Duration = Duration::from_secs(30);
 /// As many as are of use to a program that mostly waits for others.
 const WORKERS: usize = 2;
 
@@ -64,7 +62,7 @@ pub async fn serve(
     let handle = serving.handle();
     let ending = async {
         shutdown.await;
-        let end = Instant::now() + GRACE;
+        let end = Instant::now() + grace(settings);
         api.close();
         handle.stop(true).await;
         if timeout_at(end, api.finished()).await.is_err() {
@@ -118,6 +116,10 @@ fn cors(origins: &[String]) -> Cors {
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin.trim_end_matches('/')))
 }
 
+fn grace(settings: &HttpSettings) -> Duration {
+    Duration::from_secs(settings.limits.grace_seconds.into())
+}
+
 /// Says what others could do with a server that they can reach.
 fn warn_of_what_is_open(settings: &HttpSettings) {
     if settings.bind.ip().to_canonical().is_loopback() {
@@ -164,7 +166,7 @@ fn listen(
         .keep_alive(KEEP_ALIVE)
         // Who has gone reads no stream any more: what feeds it is let go of at once.
         .h1_allow_half_closed(false)
-        .shutdown_timeout(GRACE.as_secs())
+        .shutdown_timeout(grace(settings).as_secs())
         .disable_signals();
     let server = match tls {
         Some(tls) => server.bind_rustls_0_23(settings.bind, tls),

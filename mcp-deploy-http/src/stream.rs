@@ -20,9 +20,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// One event.
 #[derive(Debug, Clone)]
-pub(crate) struct Sent(Bytes);
+pub(crate) struct ServerSentEvent(Bytes);
 
-impl Sent {
+impl ServerSentEvent {
     /// An event of a kind, with a value as JSON, which has no line breaks.
     pub(crate) fn event(kind: &str, value: &impl Serialize) -> Self {
         let json = serde_json::to_string(value).expect("what is sent is JSON");
@@ -50,19 +50,23 @@ pub(crate) fn head_alone(request: &HttpRequest, media_type: &'static str) -> Opt
 }
 
 /// An answer of events, until they end or the server does.
-pub(crate) fn events(place: StreamPlace, events: impl Stream<Item = Sent> + Send + 'static) -> HttpResponse {
+pub(crate) fn events(
+    place: StreamPlace,
+    events: impl Stream<Item = ServerSentEvent> + Send + 'static,
+) -> HttpResponse {
     let closing = place.closing.clone();
     let events = events.take_until(place.closing.clone().cancelled_owned());
-    let end = once(async move { closing.is_cancelled().then(|| Sent::comment("the server ends")) });
+    let end =
+        once(async move { closing.is_cancelled().then(|| ServerSentEvent::comment("the server ends")) });
     events_to_their_end(place, events.chain(end.filter_map(ready)))
 }
 
 /// An answer of events that end by themselves: a server that ends waits for them.
 pub(crate) fn events_to_their_end(
     place: StreamPlace,
-    events: impl Stream<Item = Sent> + Send + 'static,
+    events: impl Stream<Item = ServerSentEvent> + Send + 'static,
 ) -> HttpResponse {
-    let bytes = kept_alive(events.boxed()).map(move |Sent(bytes)| {
+    let bytes = kept_alive(events.boxed()).map(move |ServerSentEvent(bytes)| {
         // Held until the last event.
         let _place = &place;
         Ok::<_, Infallible>(bytes)
@@ -86,11 +90,13 @@ pub(crate) fn lines(place: StreamPlace, lines: impl Stream<Item = String> + Send
         }))
 }
 
-fn kept_alive(events: BoxStream<'static, Sent>) -> impl Stream<Item = Sent> + Send + 'static {
+fn kept_alive(
+    events: BoxStream<'static, ServerSentEvent>,
+) -> impl Stream<Item = ServerSentEvent> + Send + 'static {
     unfold(events, |mut events| async move {
         match timeout(KEEP_ALIVE, events.next()).await {
             Ok(event) => event.map(|event| (event, events)),
-            Err(_) => Some((Sent::comment("still here"), events)),
+            Err(_) => Some((ServerSentEvent::comment("still here"), events)),
         }
     })
 }

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::reread::{Reread, unreadable};
+use crate::reloaded::{Reloaded, unreadable};
 
 /// The TLS of a server with this certificate and this key, in PEM; TLS 1.2 and 1.3.
 ///
@@ -19,7 +19,7 @@ use crate::reread::{Reread, unreadable};
 ///
 /// What is wrong with the files.
 pub(crate) fn config(certificate: PathBuf, key: PathBuf) -> Result<ServerConfig, String> {
-    let certificate = Certificate(Reread::new(vec![certificate, key], read)?);
+    let certificate = Certificate(Reloaded::new(vec![certificate, key], read)?);
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
@@ -27,7 +27,7 @@ pub(crate) fn config(certificate: PathBuf, key: PathBuf) -> Result<ServerConfig,
 }
 
 #[derive(Debug)]
-struct Certificate(Reread<CertifiedKey>);
+struct Certificate(Reloaded<CertifiedKey>);
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {

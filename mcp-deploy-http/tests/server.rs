@@ -5,14 +5,14 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt, stream};
 use mcp_deploy_core::{
     Backends, Catalog, DeploymentManager, Event, HttpLimits, HttpSettings, MockDeploymentBackend, Settings,
 };
 use mcp_deploy_http::{Role, ServeError, TokenEntry, serve};
-use mcp_deploy_mock::MockBackend;
+use mcp_deploy_mock::{Faults, HttpMode, MockBackend, MockOptions};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -164,6 +164,27 @@ async fn a_token_allows_what_its_role_does() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_taken_from_the_file_lets_nobody_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens");
+    let write = |names: &[&str], second: u64| {
+        let lines = names.iter().map(|name| TokenEntry::new(*name, Role::Reader, name).line() + "\n");
+        fs::write(&file, lines.collect::<String>()).unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        fs::File::options().append(true).open(&file).unwrap().set_modified(at).unwrap();
+    };
+    write(&["token-a", "token-b"], 1);
+    let server = start(HttpSettings { tokens_file: Some(file.clone()), ..Default::default() }).await;
+    let status = async |token| answer(server.get(LIST).bearer_auth(token)).await.0;
+    assert_eq!((status("token-a").await, status("token-b").await), (StatusCode::OK, StatusCode::OK));
+    write(&["token-b"], 2);
+    assert_eq!(
+        (status("token-a").await, status("token-b").await),
+        (StatusCode::UNAUTHORIZED, StatusCode::OK)
+    );
+}
+
+#[tokio::test]
 async fn a_server_that_others_can_reach_needs_tokens() {
     let settings = |insecure_no_auth| HttpSettings {
         bind: "0.0.0.0:0".parse().unwrap(),
@@ -304,4 +325,22 @@ async fn a_request_whose_head_does_not_come_is_not_waited_for() {
     let closed = timeout(Duration::from_secs(10), connection.read_to_string(&mut answer)).await;
     closed.expect("the connection stays open").unwrap();
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
+async fn what_takes_longer_than_the_grace_is_cut() {
+    let mute = MockOptions {
+        faults: Faults { answers: HttpMode::Mute, ..Faults::default() },
+        ..MockOptions::default()
+    };
+    let backends = Backends::default().with(MockBackend::new(mute));
+    let manager = DeploymentManager::new(Catalog::default(), backends, &Settings::default());
+    let limits = HttpLimits { grace_seconds: 1, ..HttpLimits::default() };
+    let server = start_over(manager, HttpSettings { limits, ..HttpSettings::default() }).await;
+    let deploying = tokio::spawn(server.deploy().send());
+    while server.get("/metrics").send().await.unwrap().text().await.unwrap().contains("backend=\"mock\"} 0") {
+    }
+    server.stop.send(()).unwrap();
+    timeout(Duration::from_secs(5), server.serving).await.expect("it goes on").unwrap().unwrap();
+    assert!(deploying.await.unwrap().is_err());
 }

@@ -59,6 +59,9 @@ pub struct HttpLimits {
     pub change_seconds: u32,
     /// How long the head of a request, and then its body, may take to arrive, in seconds; default 10.
     pub arrival_seconds: u32,
+    /// How long what is under way may take when the server ends, in seconds; default 30. What takes longer is cut, and
+    /// the next deploy of the same name mends it.
+    pub grace_seconds: u32,
     /// How many streams, of events or of logs, are sent at a time; default 2,000.
     pub streams: usize,
     /// How many deploys are under way at a time on one backend; default 32.
@@ -67,6 +70,13 @@ pub struct HttpLimits {
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { answer_seconds: 30, change_seconds: 600, arrival_seconds: 10, streams: 2000, deploys: 32 }
+        Self {
+            answer_seconds: 30,
+            change_seconds: 600,
+            arrival_seconds: 10,
+            grace_seconds: 30,
+            streams: 2000,
+            deploys: 32,
+        }
     }
 }

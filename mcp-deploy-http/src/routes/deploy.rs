@@ -24,7 +24,7 @@ use crate::body::Fields;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
-use crate::stream::{Sent, events_to_their_end};
+use crate::stream::{ServerSentEvent, events_to_their_end};
 
 /// The most bytes of an `Idempotency-Key`.
 pub(crate) const LONGEST_KEY: usize = 255;
@@ -69,12 +69,13 @@ pub(crate) async fn deploy(
     let request_id = request_id::of(&request);
     let outcome = async move {
         match deployed.await {
-            Ok(deployed) => Sent::event("deployment", &document(deployed)),
-            Err(error) => Sent::problem(&error.into(), request_id.as_deref()),
+            Ok(deployed) => ServerSentEvent::event("deployment", &document(deployed)),
+            Err(error) => ServerSentEvent::problem(&error.into(), request_id.as_deref()),
         }
     };
     // The steps end when the deploy lets go of their sender.
-    let steps = UnboundedReceiverStream::new(steps).map(|step| Sent::event("progress", &told(&step)));
+    let steps =
+        UnboundedReceiverStream::new(steps).map(|step| ServerSentEvent::event("progress", &told(&step)));
     Ok(events_to_their_end(stream, steps.chain(stream::once(outcome))))
 }
 

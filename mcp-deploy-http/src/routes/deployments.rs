@@ -105,7 +105,7 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
         BackendError { backend, problem: problem.document(request_id.as_deref()) }
     };
     let errors = errors.into_iter().map(told).collect();
-    let deployments = api.written().of(&deployments);
+    let deployments = api.rendered().of(&deployments);
     let mut body =
         Vec::with_capacity(ROOM + deployments.iter().map(|json| json.get().len() + 1).sum::<usize>());
     let list = DeploymentList { count, deployments, next_cursor: next, errors };

@@ -12,11 +12,11 @@ use serde_json::json;
 use super::name;
 use crate::accept::EVENTS;
 use crate::api::{Api, StreamPlace};
-use crate::feed::Told;
+use crate::feed::FeedEvent;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
-use crate::stream::{Sent, events, head_alone};
+use crate::stream::{ServerSentEvent, events, head_alone};
 
 /// Those of all deployments, or of a template's.
 pub(crate) async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -66,11 +66,11 @@ fn answer(
     });
     let sent = select_all(feeds).map(move |told| {
         Some(match told? {
-            Told::Of { sent, .. } | Told::Synced(sent) => sent,
-            Told::Trouble { backend, problem } => {
+            FeedEvent::Deployment { sent, .. } | FeedEvent::Synced(sent) => sent,
+            FeedEvent::Trouble { backend, problem } => {
                 let mut problem = json!(problem.document(request_id.as_deref()));
                 problem["backend"] = backend.into();
-                Sent::event("problem", &problem)
+                ServerSentEvent::event("problem", &problem)
             }
         })
     });

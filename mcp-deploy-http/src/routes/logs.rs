@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use mcp_deploy_core::{LogLine, LogOptions};
 
@@ -12,7 +12,7 @@ use crate::api::Api;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request_id;
-use crate::stream::{Sent, events, head_alone, lines};
+use crate::stream::{ServerSentEvent, events, head_alone, lines};
 
 /// As text, a line each, or as events.
 pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -29,6 +29,8 @@ pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let name = name(&request)?;
     let place = api.stream_place()?;
     let log = api.ask(api.manager().logs(backend.as_deref(), &name, options)).await?;
+    // A log that is not followed has an end, and a platform that keeps it to itself is not waited for.
+    let log = if options.follow { log.map_err(Problem::from).boxed() } else { api.in_time(log).boxed() };
     let media_type = if wants_events(&request, TEXT) { EVENTS } else { TEXT };
     if let Some(head) = head_alone(&request, media_type) {
         return Ok(head);
@@ -36,8 +38,8 @@ pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let request_id = request_id::of(&request);
     if media_type == EVENTS {
         let log = log.map(move |line| match line {
-            Ok(line) => Sent::event("line", &line),
-            Err(error) => Sent::problem(&error.into(), request_id.as_deref()),
+            Ok(line) => ServerSentEvent::event("line", &line),
+            Err(problem) => ServerSentEvent::problem(&problem, request_id.as_deref()),
         });
         return Ok(events(place, log));
     }
@@ -45,8 +47,7 @@ pub(crate) async fn logs(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
         place,
         log.map(move |line| match line {
             Ok(line) => text(&line, timestamps),
-            Err(error) => {
-                let problem = Problem::from(error);
+            Err(problem) => {
                 problem.log();
                 format!("error: {problem}\n")
             }

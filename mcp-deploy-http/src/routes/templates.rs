@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use mcp_deploy_core::{Broken, Template, TemplateId, Templates, Violations};
+use mcp_deploy_core::{Broken, Error, Template, TemplateId, Templates, Violations};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -58,13 +58,7 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
     let templates: Vec<_> = templates.into_values().collect();
     let broken = broken
         .into_iter()
-        .map(|Broken { path, error }| {
-            // Where it lies on this machine is nobody's business.
-            let template = path.parent().and_then(Path::file_name).or(path.file_name());
-            let template = template.map(|name| name.to_string_lossy().into_owned());
-            let reason = error.to_string().replace(&path.display().to_string(), "the template");
-            BrokenTemplate { template, reason }
-        })
+        .map(|broken| BrokenTemplate { template: name(&broken), reason: reason(&broken) })
         .collect();
     Ok(HttpResponse::Ok().json(TemplateList { count: templates.len(), templates, broken }))
 }
@@ -73,8 +67,28 @@ pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpRes
 pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request).finish()?;
     let id = part(&request, "template").to_owned();
-    let template = api.read(move |manager| manager.template(&id)).await?;
-    Ok(HttpResponse::Ok().json(TemplateAnswer { template }))
+    let template = api.read(move |manager| {
+        let found = manager.template(&id);
+        let Err(Error::Invalid { .. }) = &found else { return found };
+        let broken = manager.catalog().list().broken;
+        match broken.iter().find(|broken| name(broken).as_ref() == Some(&id)) {
+            Some(broken) => Err(Error::invalid("", reason(broken))),
+            None => found,
+        }
+    });
+    Ok(HttpResponse::Ok().json(TemplateAnswer { template: template.await? }))
+}
+
+/// The name of a broken template: that of its directory.
+fn name(Broken { path, .. }: &Broken) -> Option<String> {
+    let name = path.parent().and_then(Path::file_name).or(path.file_name());
+    name.map(|name| name.to_string_lossy().into_owned())
+}
+
+/// What is wrong with it; where it lies on this machine is nobody's business.
+fn reason(Broken { path, error }: &Broken) -> String {
+    let place = format!("`{}`", path.display());
+    error.to_string().replace(&place, "the template").replace(&path.display().to_string(), "the template")
 }
 
 /// Checks a template's text, JSON or YAML; everything that is wrong is told.

@@ -102,7 +102,7 @@ async fn what_http_says_of_methods_and_bodies_holds() {
     assert_eq!(other.header("allow"), "GET, HEAD, OPTIONS");
     let asked = api.client.request(reqwest::Method::OPTIONS, api.url("/api/templates/deploy/demo/"));
     let options = api.send(asked).await;
-    assert_eq!((options.status, options.header("allow")), (StatusCode::NO_CONTENT, "OPTIONS, POST"));
+    assert_eq!((options.status, options.header("allow")), (StatusCode::NO_CONTENT, "POST, OPTIONS"));
     let head = api.send(api.client.head(api.url("/api/templates/deployments/"))).await;
     assert_eq!((head.status, head.body.as_str()), (StatusCode::OK, ""));
     api.get("/api/templates/deployments/demo-one/nothing")
@@ -173,6 +173,16 @@ async fn a_template_that_says_all_there_is_to_say_is_as_the_document_describes_i
     assert_eq!(told.json()["template"]["health"]["interval"], "90s");
     let listed = api.get("/api/templates/").await.json();
     assert_eq!(listed["broken"], json!([]));
+
+    // What is broken says why, and not where it lies on the server.
+    api.write_template("half", &json!([1]));
+    let listed = api.get("/api/templates/").await.json();
+    let (name, reason) = (&listed["broken"][0]["template"], listed["broken"][0]["reason"].as_str().unwrap());
+    assert_eq!(name, "half");
+    let one = api.get("/api/templates/half/").await;
+    let problem = one.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid");
+    assert_eq!(problem["detail"], reason);
+    assert!(!reason.contains('/') && reason.contains("the template"), "{reason}");
 }
 
 #[tokio::test]
@@ -222,6 +232,46 @@ async fn a_deploy_tells_of_its_steps_and_ends_with_the_deployment() {
     assert_eq!((kind.as_str(), &last["deployment"]["status"]), ("deployment", &json!("running")));
     let told = deploy(json!({"name": "demo-one", "overrides": {"image": "bad image"}})).await;
     told.assert_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid");
+}
+
+#[tokio::test]
+async fn a_deploy_that_fails_says_why_as_an_answer_and_as_an_event() {
+    let api = Served::start();
+    let crash = json!({"exit_code": 3, "log": ["fatal: no API key"]});
+    api.write_template(
+        "crash",
+        &json!({
+            "name": "Crash", "description": "Ends at once.", "version": "1.0.0", "docker_image": "unused",
+            "tools": [], "mock": {"crash": crash},
+        }),
+    );
+    let deploy = |name: &str| {
+        let deploy = api.client.post(api.url("/api/templates/deploy/crash/"));
+        deploy.json(&json!({"name": name}))
+    };
+    let failed = api.send(deploy("crash-one")).await;
+    let problem = failed.assert_problem(StatusCode::BAD_GATEWAY, "failed");
+    assert_eq!(
+        (&problem["failure"]["reason"], &problem["failure"]["exit_code"]),
+        (&json!("crash_loop"), &json!(3))
+    );
+    let told = api.send(deploy("crash-two").header("accept", "text/event-stream")).await;
+    let (kind, last) = told.events().pop().unwrap();
+    assert_eq!((kind.as_str(), &last["failure"]), ("problem", &problem["failure"]));
+    // It stays for a look.
+    let seen = api.get("/api/templates/deployments/crash-one/").await.json();
+    assert_eq!(seen["deployment"]["status"], "failed");
+}
+
+#[tokio::test]
+async fn a_log_has_its_times_and_begins_where_it_is_asked_to() {
+    let api = Served::start();
+    api.post("/api/templates/deploy/demo/", &json!({"name": "demo-one"})).await;
+    let log = "/api/templates/deployments/demo-one/logs/";
+    let told = api.get(&format!("{log}?timestamps=true&tail=1")).await;
+    let (at, _) = told.body.split_once(' ').unwrap();
+    assert!(at.ends_with('Z') && at.starts_with("20"), "{told:?}");
+    assert_eq!(api.get(&format!("{log}?since=2999-01-01T00:00:00Z")).await.body, "");
 }
 
 #[tokio::test]

@@ -18,8 +18,14 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 /// How long a platform may take here, and that no more is under way than a test can begin.
-const LIMITS: HttpLimits =
-    HttpLimits { answer_seconds: 3, change_seconds: 25, arrival_seconds: 2, streams: 8, deploys: 8 };
+const LIMITS: HttpLimits = HttpLimits {
+    answer_seconds: 3,
+    change_seconds: 25,
+    arrival_seconds: 2,
+    grace_seconds: 5,
+    streams: 8,
+    deploys: 8,
+};
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -8,19 +8,19 @@ use serde_json::value::{RawValue, to_raw_value};
 
 /// The JSON of the reports that backends keep.
 #[derive(Debug, Default)]
-pub(crate) struct Written(Mutex<Arc<Kept>>);
+pub(crate) struct RenderedDeployments(Mutex<Arc<Kept>>);
 
 /// By the address of the report.
-type Kept = HashMap<usize, One>;
+type Kept = HashMap<usize, Rendered>;
 
 #[derive(Debug, Clone)]
-struct One {
+struct Rendered {
     /// Held, so that no other report can come to lie there.
     report: Arc<Deployment>,
     json: Arc<RawValue>,
 }
 
-impl Written {
+impl RenderedDeployments {
     /// The JSON of each of these. What nobody but the caller holds is written and forgotten: it will not come again.
     pub(crate) fn of(&self, deployments: &[Arc<Deployment>]) -> Vec<Arc<RawValue>> {
         let kept = Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -31,7 +31,7 @@ impl Written {
             }
             let json: Arc<RawValue> = to_raw_value(report).expect("a report is JSON").into();
             if Arc::strong_count(report) > 1 {
-                fresh.push(One { report: Arc::clone(report), json: Arc::clone(&json) });
+                fresh.push(Rendered { report: Arc::clone(report), json: Arc::clone(&json) });
             }
             json
         });
@@ -42,7 +42,7 @@ impl Written {
         written
     }
 
-    fn keep(&self, fresh: Vec<One>) {
+    fn keep(&self, fresh: Vec<Rendered>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What only we hold, its backend has let go of.
         let held = kept.iter().filter(|(_, one)| Arc::strong_count(&one.report) > 1);
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_a_backend_keeps_is_written_once_and_forgotten_with_it() {
-        let written = Written::default();
+        let written = RenderedDeployments::default();
         let mut kept = reports(&["demo-one", "demo-two"]);
         let (first, again) = (written.of(&kept.clone()), written.of(&kept.clone()));
         assert_eq!(first[0].get(), serde_json::to_string(&kept[0]).unwrap());
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_nobody_keeps_is_not_kept_here() {
-        let written = Written::default();
+        let written = RenderedDeployments::default();
         assert_eq!(written.of(&reports(&["demo-one"])).len(), 1);
         assert!(written.0.lock().unwrap().is_empty());
     }

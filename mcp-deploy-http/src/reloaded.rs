@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 /// What files hold. While they are broken, it stays as it was.
 #[derive(Debug)]
-pub(crate) struct Reread<T> {
+pub(crate) struct Reloaded<T> {
     files: Vec<PathBuf>,
     read: fn(&[PathBuf]) -> Result<T, String>,
     held: Mutex<Held<T>>,
@@ -19,7 +19,7 @@ struct Held<T> {
     value: Arc<T>,
 }
 
-impl<T> Reread<T> {
+impl<T> Reloaded<T> {
     /// # Errors
     ///
     /// What is wrong with the files now.
@@ -77,7 +77,7 @@ mod tests {
             text.parse().map_err(|_| "is no number".to_owned())
         };
         write("1", 1);
-        let held = Reread::new(vec![file.clone()], number).unwrap();
+        let held = Reloaded::new(vec![file.clone()], number).unwrap();
         assert_eq!(*held.get(), 1);
         write("2", 2);
         assert_eq!(*held.get(), 2);
@@ -85,6 +85,6 @@ mod tests {
         assert_eq!(*held.get(), 2);
         fs::remove_file(&file).unwrap();
         assert_eq!(*held.get(), 2);
-        assert!(Reread::new(vec![file], number).unwrap_err().contains("cannot be read"));
+        assert!(Reloaded::new(vec![file], number).unwrap_err().contains("cannot be read"));
     }
 }
