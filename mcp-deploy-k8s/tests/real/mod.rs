@@ -1,6 +1,7 @@
 //! The real cluster of `MCP_DEPLOY_E2E_KUBECONFIG`. Another variable than the usual one, so that nobody's own
 //! cluster is tested on by accident.
 
+use std::fs;
 use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::PersistentVolume;
@@ -38,7 +39,10 @@ pub(crate) async fn cluster(namespace: &str) -> Result<Cluster, BoxError> {
     Cluster::at(settings, client, true).await
 }
 
-/// Volumes for the claims of the suite, where nothing in the cluster makes them.
+/// The directory of those volumes on the node.
+const VOLUME: &str = "/tmp/mcp-deploy-test-volume";
+
+/// Volumes for the claims of the suite, where nothing in the cluster makes them: then its node is this machine.
 async fn provide_volumes(client: &Client) -> Result<(), BoxError> {
     const VOLUMES: usize = 4;
     let classes: Api<StorageClass> = Api::all(client.clone());
@@ -48,6 +52,10 @@ async fn provide_volumes(client: &Client) -> Result<(), BoxError> {
     if classes.list(&ListParams::default()).await?.iter().any(is_default) {
         return Ok(());
     }
+    // A cluster that provides volumes gives them to the pod's group; to a directory of the node nobody does.
+    fs::create_dir_all(VOLUME)?;
+    #[cfg(unix)]
+    fs::set_permissions(VOLUME, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
     let ours = ListParams::default().labels("mcp-deploy.dev/test=conformance");
     for old in volumes.list(&ours).await? {
@@ -58,7 +66,7 @@ async fn provide_volumes(client: &Client) -> Result<(), BoxError> {
             "metadata": {"generateName": "mcp-deploy-test-", "labels": {"mcp-deploy.dev/test": "conformance"}},
             "spec": {
                 "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
-                "hostPath": {"path": "/tmp/mcp-deploy-test-volume", "type": "DirectoryOrCreate"},
+                "hostPath": {"path": VOLUME, "type": "Directory"},
             },
         }))?;
         volumes.create(&PostParams::default(), &volume).await?;
