@@ -69,6 +69,12 @@ pub(crate) fn yaml(value: &impl Serialize) -> Result<String> {
     serde_saphyr::to_string(value).map_err(|error| unwritable(io::Error::other(error)))
 }
 
+/// Prints each as a document of one YAML stream, as `kubectl` takes it.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn print_documents(values: &[impl Serialize]) -> Result<()> {
+    values.iter().try_for_each(|value| print(&format!("---\n{}", yaml(value)?)))
+}
+
 fn unwritable(source: io::Error) -> Error {
     Error::Io { operation: "write the output", source }
 }

@@ -65,6 +65,18 @@ impl Backends {
         names.next().filter(|_| names.next().is_none())
     }
 
+    /// The backend of a name, or all of them: what a verb spans that acts on no single deployment.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    pub fn one_or_all(&self, name: Option<&str>) -> Result<Vec<Arc<dyn DeploymentBackend>>> {
+        match name {
+            Some(name) => Ok(vec![self.get(Some(name))?]),
+            None => Ok(self.iter().cloned().collect()),
+        }
+    }
+
     /// The backend of a name, or the default.
     ///
     /// # Errors

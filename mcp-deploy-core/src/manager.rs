@@ -81,7 +81,7 @@ impl DeploymentManager {
     ///
     /// [`Error::BackendNotFound`]. A backend that cannot tell is an entry of [`Listed::errors`].
     pub async fn list(&self, backend: Option<&str>, selector: &Selector) -> Result<Listed> {
-        let backends = self.one_or_all(backend)?;
+        let backends = self.backends.one_or_all(backend)?;
         let asked =
             backends.iter().map(|backend| async move { (backend.name(), backend.list(selector).await) });
         let mut listed = Listed::default();
@@ -100,7 +100,7 @@ impl DeploymentManager {
     ///
     /// [`Error::BackendNotFound`].
     pub fn watch(&self, backend: Option<&str>, selector: &Selector) -> Result<EventStream> {
-        let backends = self.one_or_all(backend)?;
+        let backends = self.backends.one_or_all(backend)?;
         Ok(select_all(backends.iter().map(|backend| backend.watch(selector.clone()))).boxed())
     }
 
@@ -183,13 +183,6 @@ impl DeploymentManager {
         backend.capabilities().check_logs(backend.name(), options)?;
         or_nearest(&*backend, backend.get(name).await).await?;
         Ok(backend.logs(name, options))
-    }
-
-    fn one_or_all(&self, backend: Option<&str>) -> Result<Vec<Arc<dyn DeploymentBackend>>> {
-        match backend {
-            Some(name) => Ok(vec![self.backends.get(Some(name))?]),
-            None => Ok(self.backends.iter().cloned().collect()),
-        }
     }
 }
 

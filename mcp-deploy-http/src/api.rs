@@ -145,12 +145,11 @@ impl Api {
     }
 
     /// Asks a platform, for as long as a client may have to wait.
-    pub(crate) async fn ask<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T, Problem> {
-        let after = Duration::from_secs(self.0.limits.answer_seconds.into());
-        match timeout(after, answer).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Problem::Late { after }),
-        }
+    pub(crate) fn ask<T>(
+        &self,
+        answer: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T, Problem>> {
+        within(self.0.limits.answer_seconds, answer)
     }
 
     /// Begins a change, and waits for its end for as long as a client may have to wait; then the change goes on.
@@ -160,11 +159,7 @@ impl Api {
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let after = Duration::from_secs(self.0.limits.change_seconds.into());
-        match timeout(after, self.change(audit, change)).await {
-            Ok(changed) => Ok(changed?),
-            Err(_) => Err(Problem::Late { after }),
-        }
+        within(self.0.limits.change_seconds, self.change(audit, change)).await
     }
 
     /// What a platform tells bit by bit; it ends with a problem where the next one takes longer than a client may have to
@@ -227,6 +222,11 @@ impl Api {
             |places: &Arc<Semaphore>| self.0.limits.deploys.saturating_sub(places.available_permits());
         self.0.deploys.iter().map(move |(backend, places)| (backend.as_str(), under_way(places)))
     }
+}
+
+async fn within<T>(seconds: u32, answer: impl Future<Output = Result<T>>) -> Result<T, Problem> {
+    let after = Duration::from_secs(seconds.into());
+    timeout(after, answer).await.map_or(Err(Problem::Late { after }), |answer| Ok(answer?))
 }
 
 /// A place among the streams, free again when it is dropped.

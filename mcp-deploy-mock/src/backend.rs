@@ -201,11 +201,8 @@ impl MockBackend {
     /// The reports on all deployments: those of before, until a verb or the time changes one.
     fn reports(&self) -> Result<Arc<Vec<Arc<Deployment>>>> {
         let (now, verbs) = (Timestamp::now(), *self.inner.verbs.borrow());
-        let is_shared = self.is_shared();
         let mut kept = self.inner.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reports) =
-            kept.as_ref().filter(|kept| !is_shared && kept.verbs == verbs && now < kept.until)
-        {
+        if let Some(reports) = kept.as_ref().filter(|kept| kept.verbs == verbs && now < kept.until) {
             return Ok(Arc::clone(&reports.all));
         }
         let (all, next_change) = self.inner.store.look(|state| {
@@ -218,7 +215,8 @@ impl MockBackend {
             Ok((Arc::new(all?), next_change))
         })?;
         let until = next_change.map_or(Timestamp::MAX, |after| now.saturating_add(after).unwrap_or(now));
-        *kept = Some(Reports { verbs, until, all: Arc::clone(&all) });
+        // Of a state that others share, only the next look tells.
+        *kept = (!self.is_shared()).then(|| Reports { verbs, until, all: Arc::clone(&all) });
         Ok(all)
     }
 

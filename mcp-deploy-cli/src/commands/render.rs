@@ -7,7 +7,7 @@ use super::deploy::RequestOptions;
 use super::{Context, completions};
 use crate::backends;
 use crate::error::Result;
-use crate::output::{Format, json, print, yaml};
+use crate::output::{Format, json, print, print_documents};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -30,5 +30,5 @@ pub(crate) fn run(options: Options, context: &Context) -> Result<()> {
             &(json(&serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects}))? + "\n"),
         );
     }
-    objects.iter().try_for_each(|object| print(&format!("---\n{}", yaml(object)?)))
+    print_documents(&objects)
 }

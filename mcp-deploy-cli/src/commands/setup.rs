@@ -20,7 +20,7 @@ use super::Context;
 #[cfg(feature = "serve")]
 use super::token::Made;
 use crate::error::{Error, Result};
-use crate::output::{print, talk, yaml};
+use crate::output::{print, print_documents, talk};
 use crate::{backends, values};
 
 #[derive(Subcommand)]
@@ -70,9 +70,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<()> {
     let Command::Kubernetes(options) = command;
     let kubernetes = backends::kubernetes(&context.settings);
     if options.print {
-        return objects(options, &kubernetes, context)?
-            .iter()
-            .try_for_each(|object| print(&format!("---\n{}", yaml(object)?)));
+        return print_documents(&objects(options, &kubernetes, context)?);
     }
     let credentials = context.wait_for(kubernetes.setup(options.duration))??;
     talk(&format!("the token ends at {}", credentials.expires_at));

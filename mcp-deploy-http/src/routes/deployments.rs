@@ -119,11 +119,7 @@ async fn look(
     backend: Option<&str>,
     selector: &Selector,
 ) -> Result<(Vec<Arc<Deployment>>, Vec<(&'static str, Problem)>), Problem> {
-    let backends = api.manager().backends();
-    let backends = match backend {
-        Some(name) => vec![backends.get(Some(name))?],
-        None => backends.iter().cloned().collect(),
-    };
+    let backends = api.manager().backends().one_or_all(backend)?;
     let asked =
         backends.iter().map(|backend| async move { (backend.name(), api.ask(backend.list(selector)).await) });
     let (mut deployments, mut problems) = (Vec::new(), Vec::new());

@@ -24,15 +24,8 @@ pub(crate) async fn all(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     let template = query.take::<TemplateId>("template", "the id of a template");
     let backend = query.text("backend");
     query.finish()?;
-    if let Some(head) = head_alone(&request, EVENTS) {
-        return Ok(head);
-    }
     let place = api.stream_place()?;
-    let backends = api.manager().backends();
-    let backends = match backend {
-        Some(name) => vec![backends.get(Some(&name))?],
-        None => backends.iter().cloned().collect(),
-    };
+    let backends = api.manager().backends().one_or_all(backend.as_deref())?;
     Ok(answer(&api, place, &request, &backends, &Selector { template, name: None }))
 }
 
@@ -45,9 +38,6 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
     let place = api.stream_place()?;
     // One that is not there is told at once.
     api.ask(api.manager().get(backend.as_deref(), &name)).await?;
-    if let Some(head) = head_alone(&request, EVENTS) {
-        return Ok(head);
-    }
     let backend = api.manager().backends().get(backend.as_deref())?;
     Ok(answer(&api, place, &request, &[backend], &Selector::named(&name)))
 }
@@ -59,6 +49,9 @@ fn answer(
     backends: &[Arc<dyn DeploymentBackend>],
     selector: &Selector,
 ) -> HttpResponse {
+    if let Some(head) = head_alone(request, EVENTS) {
+        return head;
+    }
     let request_id = request_id::of(request);
     let feeds = backends.iter().map(|backend| {
         let told = api.feed(backend).listen(selector.clone());
