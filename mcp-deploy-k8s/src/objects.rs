@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::apply::{How, apply};
+use crate::delete::is_owned_by;
 use crate::error::{code, foreign, sorted, sorted_of};
 use crate::handle::KubernetesBackend;
 use crate::labels;
@@ -168,8 +169,7 @@ impl KubernetesBackend {
                 let kind = self.kind(resource).await?;
                 let failed = |error| sorted(&format!("remove each {}", resource.kind), error);
                 for left in kind.list_metadata(of_name).await.map_err(failed)? {
-                    let owners = left.metadata.owner_references.unwrap_or_default();
-                    if owners.iter().any(|found| found.uid == owner)
+                    if is_owned_by(&left.metadata, owner)
                         && let Some(name) = &left.metadata.name
                     {
                         delete(&kind, name, left.metadata.uid).await.map_err(failed)?;

@@ -153,6 +153,7 @@ fn rules() -> Vec<PolicyRule> {
         ("networking.k8s.io", "ingresses", KEEP),
         ("autoscaling", "horizontalpodautoscalers", KEEP),
         ("policy", "poddisruptionbudgets", KEEP),
+        ("apps", "replicasets", FOLLOW),
         ("", "pods", FOLLOW),
         ("", "pods/log", &["get"]),
         // The first is asked for since 1.35, the second before.

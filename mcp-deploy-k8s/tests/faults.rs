@@ -9,7 +9,11 @@ mod memory;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use kube::ResourceExt;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::core::ApiResource;
+use mcp_deploy_core::conformance::Fixture;
 use mcp_deploy_core::{
     DeleteOptions, DeployOptions, Deployment, DeploymentBackend, DeploymentBackendExt, DeploymentName,
     DeploymentSpec, Error, Event, Request, Selector, resolve,
@@ -21,9 +25,13 @@ use crate::fixture::{Cluster, template};
 use crate::memory::{Answer, Api, Fault};
 
 fn spec() -> DeploymentSpec {
+    spec_of("well")
+}
+
+fn spec_of(behaviour: &str) -> DeploymentSpec {
     let name = DeploymentName::derived_from(&"t-fault".parse().unwrap());
     let request = Request::default().name(name.as_str()).env("API_TOKEN", "c4n4ry");
-    resolve(&template("well", json!({})), &request, "unused.example").unwrap()
+    resolve(&template(behaviour, json!({})), &request, "unused.example").unwrap()
 }
 
 fn refusal(code: u16, message: &str) -> Answer {
@@ -90,6 +98,21 @@ async fn what_passes_is_tried_again_when_the_server_says() {
     assert!(started.elapsed() >= Duration::from_secs(1), "it did not wait: {:?}", started.elapsed());
     script(&api, "GET", "/deployments", 2, refusal(503, "starting"));
     cluster.backend.list(&Selector::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removal_waits_for_pods_that_the_collector_did_not_know_of() {
+    let (_api, cluster) = in_memory::cluster().await.unwrap();
+    let spec = spec_of("ignore-sigterm");
+    deploy(&cluster, &spec).await.unwrap();
+    cluster.backend.wait_ready(&spec.name).await.unwrap();
+    let sets = cluster.kind(&ApiResource::erase::<ReplicaSet>(&()));
+    let of_name = ListParams::default().labels(&format!("mcp-deploy.dev/deployment={}", spec.name));
+    let mut set = sets.list(&of_name).await.unwrap().items.remove(0);
+    set.metadata.owner_references.as_mut().unwrap()[0].block_owner_deletion = Some(false);
+    sets.replace(&set.name_any(), &PostParams::default(), &set).await.unwrap();
+    cluster.backend.delete(&spec.name, DeleteOptions::default()).await.unwrap();
+    assert_eq!(cluster.objects(&spec.name).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
