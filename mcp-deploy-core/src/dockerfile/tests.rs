@@ -45,8 +45,8 @@ fn with(old: &str, new: &str, fields: Value) -> String {
 
 fn summary(dockerfile: &Dockerfile) -> Vec<String> {
     let line = |it: &Instruction| {
-        let flags: String = it.flags.iter().map(|flag| format!(" [{}={}]", flag.name, flag.value)).collect();
-        format!("{} {}{flags} {}", it.line, it.keyword, it.arguments)
+        let flags: Vec<String> = it.flags.iter().map(|flag| format!(" [{}={}]", flag.name, flag.value)).collect();
+        format!("{} {}{} {}", it.line, it.keyword, flags.concat(), it.arguments)
     };
     dockerfile.instructions().iter().map(line).collect()
 }
@@ -73,7 +73,7 @@ fn the_escape_can_be_a_backtick_where_nothing_stands_before_it() {
     let text = "FROM a\nRUN x `\n  y\nCOPY c:\\ d:\\\nRUN z\n";
     assert_eq!(parse(&format!("# escape=`\n{text}")).instructions().len(), 4);
     // Behind a comment it is one.
-    assert_eq!(parse(&format!("# x\n# escape=`\nFROM a\nRUN x \\\n y\n")).instructions().len(), 2);
+    assert_eq!(parse("# x\n# escape=`\nFROM a\nRUN x \\\n y\n").instructions().len(), 2);
 }
 
 #[test]
