@@ -45,7 +45,8 @@ fn with(old: &str, new: &str, fields: Value) -> String {
 
 fn summary(dockerfile: &Dockerfile) -> Vec<String> {
     let line = |it: &Instruction| {
-        let flags: Vec<String> = it.flags.iter().map(|flag| format!(" [{}={}]", flag.name, flag.value)).collect();
+        let flags: Vec<String> =
+            it.flags.iter().map(|flag| format!(" [{}={}]", flag.name, flag.value)).collect();
         format!("{} {}{} {}", it.line, it.keyword, flags.concat(), it.arguments)
     };
     dockerfile.instructions().iter().map(line).collect()

@@ -26,8 +26,9 @@ impl Settings {
         Ok(Self {
             port: port.parse().map_err(|_| format!("`PORT` is `{port}`; a number from 1 to 65535"))?,
             hello_from: given("HELLO_FROM").unwrap_or_else(|| "mcp-deploy".to_owned()),
-            log_level: level(&log_level)
-                .ok_or_else(|| format!("`LOG_LEVEL` is `{log_level}`; `debug`, `info`, `warning` or `error`"))?,
+            log_level: level(&log_level).ok_or_else(|| {
+                format!("`LOG_LEVEL` is `{log_level}`; `debug`, `info`, `warning` or `error`")
+            })?,
         })
     }
 }
