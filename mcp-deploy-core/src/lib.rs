@@ -47,6 +47,7 @@ mod name;
 mod quantity;
 
 // From what an author and a user wrote to a spec.
+mod dockerfile;
 mod request;
 mod resolve;
 mod schema;
@@ -82,6 +83,7 @@ pub use backends::Backends;
 pub use capabilities::{Capabilities, Logs, Part};
 pub use catalog::{Broken, Catalog, Templates, read_document, read_text};
 pub use deployment::{Deployment, Event, Instance, LogLine, LogSource, Replicas, Revision, Status};
+pub use dockerfile::{Dockerfile, DockerfileError, Finding, Findings, Flag, Instruction};
 pub use document::{MAX_DOCUMENT_BYTES, parse_document};
 pub use error::{BoxError, Error, Result, Violation, Violations, causes, nearest, one_line};
 pub use failure::{Failure, FailureReason, Recovery};

@@ -139,9 +139,14 @@ pub enum RunAsUser {
     Image,
 }
 
+impl RunAsUser {
+    /// The user id where a template says none.
+    pub(crate) const DEFAULT_ID: u32 = 1000;
+}
+
 impl Default for RunAsUser {
     fn default() -> Self {
-        Self::Id(1000)
+        Self::Id(Self::DEFAULT_ID)
     }
 }
 
