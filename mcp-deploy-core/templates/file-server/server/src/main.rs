@@ -17,6 +17,12 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
 use crate::settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]
@@ -40,6 +46,13 @@ async fn run() -> Result<(), Vec<String>> {
         return check::health(port).map_err(|error| vec![format!("port {port}: {error}")]);
     }
     let settings = Settings::read(variable)?;
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).init();
+    log_to_stderr();
     serve::until_stopped(settings).await.map_err(|error| vec![error.to_string()])
+}
+
+/// The SDK has three lines for each request: only its warnings are told.
+fn log_to_stderr() {
+    let told = Targets::new().with_default(Level::INFO).with_target("rmcp", Level::WARN);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(lines.with_filter(told)).init();
 }
