@@ -62,7 +62,7 @@ fn docker(sh: &Shell, packages: &Path) -> Result<()> {
 fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
     let kubeconfig = kubeconfig().context("KUBECONFIG is not set: it names the cluster to test on")?;
     images::mock_server(sh)?;
-    let demo = images::demo(sh)?;
+    let servers = images::templates(sh)?;
     images::server(sh, SERVER_IMAGE, "dev")?;
     // The tests of Docker make it.
     docker(sh, packages)?;
@@ -70,7 +70,8 @@ fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
         let mut words = load.split_whitespace();
         let program = words.next().context("`--load` names no program")?;
         let words: Vec<&str> = words.collect();
-        for image in [images::MOCK_SERVER, EVERYTHING_IMAGE, SERVER_IMAGE, &demo] {
+        let others = [images::MOCK_SERVER, EVERYTHING_IMAGE, SERVER_IMAGE];
+        for image in others.into_iter().chain(servers.iter().map(String::as_str)) {
             cmd!(sh, "{program}")
                 .args(&words)
                 .arg(image)

@@ -1,8 +1,8 @@
-//! `cargo xtask images`: the images of the template `demo` and of `mcp-deploy-server`, each from scratch, on the local
-//! daemon.
+//! `cargo xtask images`: the images of the built-in templates and of `mcp-deploy-server`, each from scratch, on the
+//! local daemon.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -13,19 +13,16 @@ use crate::workspace::{self, Workspace};
 /// What a template says of its image.
 #[derive(Debug, Deserialize)]
 struct Template {
+    id: String,
     docker_image: String,
     docker_tag: String,
+    transport: Transport,
 }
 
-const DOCKERFILE: &str = "\
-FROM scratch
-COPY mcp-mock-server /mcp-mock-server
-COPY template.json /template.json
-ENV PORT=8080
-EXPOSE 8080
-USER 1000
-ENTRYPOINT [\"/mcp-mock-server\", \"--template\", \"/template.json\"]
-";
+#[derive(Debug, Deserialize)]
+struct Transport {
+    port: u16,
+}
 
 /// The image that the tests on a cluster run.
 pub(crate) const MOCK_SERVER: &str = "mcp-deploy-test/mock-server:1";
@@ -49,27 +46,68 @@ ENTRYPOINT [\"/mcp-deploy-server\"]
 
 /// Builds each program, then its image. No registry takes part.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
-    demo(sh)?;
+    templates(sh)?;
     let server_image = format!("ghcr.io/data-everything/mcp-deploy-server:{}", env!("CARGO_PKG_VERSION"));
     server(sh, &server_image, "release")
 }
 
-/// Builds the image of the template `demo`, and tells its name.
-pub(crate) fn demo(sh: &Shell) -> Result<String> {
-    let template = workspace::root().join("mcp-deploy-core/templates/demo/template.json");
-    let Template { docker_image, docker_tag } = serde_json::from_str(&fs::read_to_string(&template)?)
-        .with_context(|| format!("reading {}", template.display()))?;
+/// Builds the images of the built-in templates, and tells their names.
+///
+/// As the templates' own Dockerfiles do, but without an image to build in and one to begin with.
+pub(crate) fn templates(sh: &Shell) -> Result<Vec<String>> {
+    let templates = built_in_templates()?;
+    let servers: Vec<String> = templates.iter().map(Template::server).collect();
     let target_directory = Workspace::load(sh)?.target_directory;
-    let server = static_server(sh, &target_directory)?;
+    let programs = static_programs(sh, &target_directory, &servers)?;
+    let mut images = Vec::new();
+    for (template, server) in templates.iter().zip(servers) {
+        let directory = target_directory.join("images").join(&template.id);
+        sh.remove_path(&directory)?;
+        sh.create_dir(&directory)?;
+        sh.write_file(directory.join("Dockerfile"), template.dockerfile())?;
+        sh.copy_file(programs.join(&server), directory.join(&server))?;
+        let image = format!("{}:{}", template.docker_image, template.docker_tag);
+        build(sh, &image, &directory)?;
+        images.push(image);
+    }
+    Ok(images)
+}
 
-    let directory = target_directory.join("images/demo");
-    sh.create_dir(&directory)?;
-    sh.write_file(directory.join("Dockerfile"), DOCKERFILE)?;
-    sh.copy_file(server, directory.join("mcp-mock-server"))?;
-    sh.copy_file(&template, directory.join("template.json"))?;
-    let image = format!("{docker_image}:{docker_tag}");
-    build(sh, &image, &directory)?;
-    Ok(image)
+fn built_in_templates() -> Result<Vec<Template>> {
+    let directory = workspace::root().join("mcp-deploy-core/templates");
+    let mut templates = Vec::new();
+    for entry in fs::read_dir(&directory).with_context(|| format!("reading {}", directory.display()))? {
+        let file = entry?.path().join("template.json");
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let template: Template =
+            serde_json::from_str(&text).with_context(|| format!("reading {}", file.display()))?;
+        templates.push(template);
+    }
+    templates.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(templates)
+}
+
+impl Template {
+    /// The package of its server, and the program in that.
+    fn server(&self) -> String {
+        format!("mcp-{}", self.id)
+    }
+
+    fn dockerfile(&self) -> String {
+        let Self { transport: Transport { port }, .. } = self;
+        let server = self.server();
+        format!(
+            "\
+FROM scratch
+COPY {server} /{server}
+ENV PORT={port}
+EXPOSE {port}
+USER 1000
+HEALTHCHECK --interval=30s --timeout=3s --start-period=5s CMD [\"/{server}\", \"--check\"]
+ENTRYPOINT [\"/{server}\"]
+"
+        )
+    }
 }
 
 /// Builds the image of `mcp-deploy-server` for a cluster: the program, the libraries that it needs (one without any
@@ -101,11 +139,11 @@ pub(crate) fn server(sh: &Shell, image: &str, profile: &str) -> Result<()> {
 /// Builds the image of the mock server that tests run.
 pub(crate) fn mock_server(sh: &Shell) -> Result<()> {
     let target_directory = Workspace::load(sh)?.target_directory;
-    let server = static_server(sh, &target_directory)?;
+    let programs = static_programs(sh, &target_directory, &["mcp-deploy-mock".to_owned()])?;
     let directory = target_directory.join("images/mock-server");
     sh.create_dir(&directory)?;
     sh.write_file(directory.join("Dockerfile"), MOCK_SERVER_DOCKERFILE)?;
-    sh.copy_file(server, directory.join("mcp-mock-server"))?;
+    sh.copy_file(programs.join("mcp-mock-server"), directory.join("mcp-mock-server"))?;
     build(sh, MOCK_SERVER, &directory)
 }
 
@@ -119,8 +157,10 @@ fn build(sh: &Shell, image: &str, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The mock server as a program that needs no library.
-fn static_server(sh: &Shell, target_directory: &Path) -> Result<std::path::PathBuf> {
+/// Builds the programs of packages so that they need no library, and tells the directory they are in.
+///
+/// Such a program must resolve no names: what that needs of the C library cannot be linked into it.
+fn static_programs(sh: &Shell, target_directory: &Path, packages: &[String]) -> Result<PathBuf> {
     let version = cmd!(sh, "rustc --version --verbose").read()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
     if !host.contains("linux") {
@@ -128,12 +168,30 @@ fn static_server(sh: &Shell, target_directory: &Path) -> Result<std::path::PathB
             "the image is made from a program for Linux, and this is {host}: build it with the template's Dockerfile"
         );
     }
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
     // With the target named, the flags do not reach build scripts and procedural macros.
-    cmd!(
-        sh,
-        "cargo build --release --locked --package mcp-deploy-mock --bin mcp-mock-server --target {host}"
-    )
-    .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
-    .run()?;
-    Ok(target_directory.join(host).join("release/mcp-mock-server"))
+    cmd!(sh, "cargo build --release --locked --bins {packages...} --target {host}")
+        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .run()?;
+    Ok(target_directory.join(host).join("release"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_template_has_a_server_in_the_workspace_and_a_version_as_its_tag() {
+        let workspace = Workspace::load(&Shell::new().unwrap()).unwrap();
+        let templates = built_in_templates().unwrap();
+        assert!(!templates.is_empty());
+        for template in templates {
+            let server = template.server();
+            assert!(workspace.packages.iter().any(|package| package.name == server), "{server}");
+            assert!(template.docker_tag.starts_with(|first: char| first.is_ascii_digit()), "{template:?}");
+            let dockerfile = template.dockerfile();
+            assert!(dockerfile.contains(&format!("ENTRYPOINT [\"/{server}\"]")), "{dockerfile}");
+            assert!(dockerfile.contains("\nUSER 1000\n"), "{dockerfile}");
+        }
+    }
 }

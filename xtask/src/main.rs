@@ -48,7 +48,8 @@ enum Command {
         #[arg(long, value_name = "COMMAND")]
         load: Option<String>,
     },
-    /// Build the image of the template `demo` for the local Docker daemon, without a registry
+    /// Build the images of the built-in templates and of `mcp-deploy-server` on the local Docker daemon, without a
+    /// registry
     Images,
     /// Build the program as it is handed out, small, and print where it is
     Dist {

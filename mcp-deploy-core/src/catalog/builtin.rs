@@ -32,8 +32,22 @@ mod tests {
             assert!(!template.tools.is_empty(), "{}", template.id);
             let directory =
                 std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(template.id.as_str());
-            for file in ["README.md", "Dockerfile"] {
+            for file in ["README.md", "Dockerfile", ".dockerignore", "tests.json", "server/Cargo.toml"] {
                 assert!(directory.join(file).is_file(), "{} has no {file}", template.id);
+            }
+        }
+    }
+
+    #[test]
+    fn every_tool_of_a_built_in_template_is_tried_by_its_tests() {
+        for template in templates() {
+            let directory =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(template.id.as_str());
+            let tests = std::fs::read_to_string(directory.join("tests.json")).unwrap();
+            let tests: Vec<serde_json::Value> = serde_json::from_str(&tests).unwrap();
+            for tool in &template.tools {
+                let tried = tests.iter().any(|test| test["tool"] == *tool.name);
+                assert!(tried, "{}: {}", template.id, tool.name);
             }
         }
     }
