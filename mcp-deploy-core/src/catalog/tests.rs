@@ -116,6 +116,17 @@ fn a_template_is_loaded_from_a_file_or_its_directory() {
 }
 
 #[test]
+fn a_template_knows_the_directory_of_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    let home = directory.path().join("alpha");
+    let catalog = Catalog::new([directory.path().to_owned()]);
+    assert_eq!(catalog.get("alpha").unwrap().directory, Some(home.clone()));
+    assert_eq!(Catalog::load(&home.join("template.yaml")).unwrap().directory, Some(home));
+    assert_eq!(catalog.get("demo").unwrap().directory, None);
+}
+
+#[test]
 fn a_huge_file_is_refused_before_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("template.json");
