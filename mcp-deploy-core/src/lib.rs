@@ -80,7 +80,12 @@ pub use backend::{
 };
 pub use backends::Backends;
 pub use capabilities::{Capabilities, Logs, Part};
-pub use catalog::{Broken, Catalog, Templates, read_document, read_text};
+pub use catalog::{
+    Broken, Catalog, Hidden, KeptFresh, Overview, Source, SourceReport, Summary, TemplateRepository,
+    TemplateRepositoryError, Templates, read_document, read_text,
+};
+#[cfg(feature = "watch")]
+pub use catalog::{CatalogChanges, CatalogWatch};
 pub use deployment::{Deployment, Event, Instance, LogLine, LogSource, Replicas, Revision, Status};
 pub use document::{MAX_DOCUMENT_BYTES, parse_document};
 pub use error::{BoxError, Error, Result, Violation, Violations, causes, nearest, one_line};
