@@ -99,7 +99,7 @@ impl Catalog {
             (Some(cache), repositories) => Ok(catalog.with_repositories(repositories.iter().cloned(), cache)),
             (None, _) => Err(Error::invalid(
                 "/templates_cache",
-                "is missing: the directory that copies of `template_repositories` are kept in",
+                "is missing: the directory that copies of `template_repositories` are kept in; `MCP_TEMPLATES_CACHE` names it",
             )),
         }
     }

@@ -37,6 +37,7 @@
 //! | `probe` (default) | [`probe`]: the MCP handshake, with rmcp and an HTTP client without TLS |
 //! | `conformance` | `conformance`: the behaviour suite that every backend passes |
 //! | `mockall` | `MockDeploymentBackend`: a strict double for call-by-call tests |
+//! | `watch` | `Catalog::watch`: tells when templates change, with notify |
 //! | `utoipa` | the schemas of what stands in JSON, for an OpenAPI document |
 
 // What things are called, and what can be wrong with them.

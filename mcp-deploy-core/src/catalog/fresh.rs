@@ -12,11 +12,11 @@ use super::repository::{Busy, Freshness, Repository};
 use crate::{Result, TemplateRepository, one_line};
 
 /// For so long a person waits for templates that are not there yet.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// And for so long for newer ones than those that are there.
 const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 /// After a try that has told nothing of the next one.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 impl Catalog {
     /// Fetches all repositories now, at the same time; how that went for each, in their order.
@@ -62,8 +62,8 @@ impl Catalog {
                 continue;
             }
             match repository.refresh(PATIENCE, Busy::Pass, stop) {
-                Ok(()) => tracing::info!(repository = %repository.address(), "the templates are fresh"),
-                Err(error) => tracing::warn!("{}; the copy that is here is used", one_line(&error)),
+                Ok(()) => tracing::debug!(repository = %repository.address(), "fetched"),
+                Err(error) => tracing::warn!("{}; what was fetched before stays in use", one_line(&error)),
             }
         }
         let now = Timestamp::now();

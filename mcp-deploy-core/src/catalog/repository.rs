@@ -27,8 +27,6 @@ use crate::{Error, Result};
 const FRESH: SignedDuration = SignedDuration::from_hours(6);
 /// For so long after a failed try nobody tries again unasked.
 const PAUSE: SignedDuration = SignedDuration::from_mins(5);
-/// As many letters of a digest as tell one repository from another.
-const KEY_LETTERS: usize = 16;
 
 /// A repository and its copy.
 #[derive(Debug)]
@@ -105,14 +103,10 @@ enum FetchError {
 impl Repository {
     /// A repository whose copy is kept below `cache`.
     pub(super) fn new(address: TemplateRepository, cache: &Path) -> Self {
-        let mut digest = Sha256::new();
-        digest.update(address.url());
-        digest.update("\0");
-        digest.update(address.reference().unwrap_or_default());
-        let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = short_digest([address.url(), address.reference().unwrap_or_default()]);
         let name: String =
             address.name().chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
-        let home = cache.join(format!("{name}-{}", &digest[..KEY_LETTERS]));
+        let home = cache.join(format!("{name}-{digest}"));
         Self { address, home, loaded: Mutex::default(), unwritten: Mutex::default() }
     }
 
@@ -130,13 +124,11 @@ impl Repository {
     /// What its copy has. Nothing is fetched.
     pub(super) fn look(&self) -> Looked {
         let State { current, failed, .. } = self.state();
-        let problem = failed.map(|Failed { at, reason }| (at, reason));
+        let problem = failed.map(|failed| failed.reason);
         let Some(Fetched { commit, at }) = current else {
-            let problem = problem.map_or_else(|| "it was not fetched yet".to_owned(), |(_, reason)| reason);
-            return self.nothing(problem);
+            return self.nothing(problem.unwrap_or_else(|| "it was not fetched yet".to_owned()));
         };
         let (source, found) = self.load(&commit);
-        let problem = problem.map(|(_, reason)| reason);
         let report =
             SourceReport { source: Source::clone(&source), templates: 0, fetched_at: Some(at), problem };
         Looked { source, found, report }
@@ -289,11 +281,8 @@ impl Repository {
         let root = self.address.directory().map_or_else(|| tree.clone(), |directory| tree.join(directory));
         let is_inside = |root: PathBuf| fs::canonicalize(&tree).is_ok_and(|tree| root.starts_with(tree));
         let found = if root.is_dir() && fs::canonicalize(&root).is_ok_and(is_inside) {
-            let digest: String = Sha256::digest(root.as_os_str().as_encoded_bytes())
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let directory = self.address.directory().and_then(Path::to_str).unwrap_or_default();
+            let digest = short_digest([directory]);
             let checkout = Checkout {
                 tree: &tree,
                 root: &root,
@@ -325,7 +314,9 @@ impl Repository {
         let State { repository, current, failed } = read().unwrap_or_default();
         let current =
             current.filter(|Fetched { commit, .. }| is_commit(commit) && self.tree(commit).is_dir());
-        State { repository, current, failed: lock(&self.unwritten).clone().or(failed) }
+        let is_newer = |failed: &Failed| current.as_ref().is_none_or(|current| current.at < failed.at);
+        let unwritten = lock(&self.unwritten).clone().filter(is_newer);
+        State { repository, current, failed: unwritten.or(failed) }
     }
 
     fn tree(&self, commit: &str) -> PathBuf {
@@ -347,6 +338,18 @@ impl Repository {
 struct Wanted {
     name: String,
     commit: Option<String>,
+}
+
+/// Tells one text, or one row of texts, from another.
+fn short_digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update(text);
+        digest.update("\0");
+    }
+    let digest: [u8; 32] = digest.finalize().into();
+    let (first, _) = digest.split_first_chunk().expect("a digest has 32 bytes");
+    format!("{:016x}", u64::from_be_bytes(*first))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -209,8 +209,8 @@ fn a_link_that_leaves_the_source_is_refused() {
     let masked = |text: String| text.replace(&directory.path().display().to_string(), "DIR");
     let lines = catalog.list().broken.into_iter().map(|broken| format!("{}: {}", broken.place, broken.error));
     insta::assert_snapshot!(masked(lines.collect::<Vec<_>>().join("\n")), @r"
-    `DIR/root/beta/template.yaml`: `DIR/root/beta/data` is a symbolic link that leads out of `DIR/root`
-    `DIR/root/delta`: `DIR/root/delta` is a symbolic link that leads out of `DIR/root`
+    `DIR/root/beta/template.yaml`: `data` is a symbolic link that leads out of its source
+    `DIR/root/delta`: `DIR/root/delta` is a symbolic link that leads out of its source
     ");
 }
 
@@ -240,6 +240,6 @@ fn repositories_need_a_place_for_their_copies() {
     let error = Catalog::from_settings(&settings).unwrap_err().to_string();
     assert_eq!(
         error,
-        "`/templates_cache` is missing: the directory that copies of `template_repositories` are kept in"
+        "`/templates_cache` is missing: the directory that copies of `template_repositories` are kept in; `MCP_TEMPLATES_CACHE` names it"
     );
 }

@@ -115,7 +115,7 @@ fn leads_to_directory(path: &Path, kind: FileType, root: &Path) -> Result<bool, 
     if !fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Ok(false);
     }
-    check_link(path, root).map(|()| true)
+    check_link(path, path, root).map(|()| true)
 }
 
 /// Checks that no link in a template's directory leads out of its source: what builds an image from it, or reads it, would
@@ -124,20 +124,19 @@ fn leads_to_directory(path: &Path, kind: FileType, root: &Path) -> Result<bool, 
 /// # Errors
 ///
 /// The first link that does.
-pub(super) fn check_links(directory: &Path, root: &Path) -> Result<(), Error> {
+pub(super) fn check_links(top: &Path, root: &Path) -> Result<(), Error> {
     let mut left = MAX_ENTRIES;
-    let mut waiting = vec![directory.to_owned()];
+    let mut waiting = vec![top.to_owned()];
     while let Some(directory) = waiting.pop() {
         let is_linked = |name: &OsStr| !NOT_LINKED.iter().any(|other| name == *other);
         let entries = entries(&directory, left, is_linked).map_err(|error| unreadable(&directory, &error))?;
         left -= entries.len();
         if left == 0 {
-            let problem = format!("`{}` holds more than {MAX_ENTRIES} files", directory.display());
-            return Err(Error::invalid("", problem));
+            return Err(Error::invalid("", format!("there are more than {MAX_ENTRIES} files beside it")));
         }
         for (path, kind) in entries {
             if kind.is_symlink() {
-                check_link(&path, root)?;
+                check_link(&path, path.strip_prefix(top).unwrap_or(&path), root)?;
             } else if kind.is_dir() {
                 waiting.push(path);
             }
@@ -146,7 +145,8 @@ pub(super) fn check_links(directory: &Path, root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_link(link: &Path, root: &Path) -> Result<(), Error> {
+/// `shown` is how people know the link.
+fn check_link(link: &Path, shown: &Path, root: &Path) -> Result<(), Error> {
     let canonical_root = fs::canonicalize(root).map_err(|error| unreadable(root, &error))?;
     let is_inside = match fs::canonicalize(link) {
         Ok(target) => target.starts_with(&canonical_root),
@@ -156,7 +156,7 @@ fn check_link(link: &Path, root: &Path) -> Result<(), Error> {
     if is_inside {
         return Ok(());
     }
-    let problem = format!("`{}` is a symbolic link that leads out of `{}`", link.display(), root.display());
+    let problem = format!("`{}` is a symbolic link that leads out of its source", shown.display());
     Err(Error::invalid("", problem))
 }
 
