@@ -25,12 +25,13 @@ pub(crate) mod tools;
 use std::future::Future;
 use std::sync::Arc;
 
-use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Template};
+use jiff::Timestamp;
+use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Source, SourceReport, Template};
 use tokio::runtime::{self, Runtime};
 
 use crate::args::{Command, GlobalOptions};
 use crate::error::{Error, Result};
-use crate::output::{Format, talk};
+use crate::output::{Format, age, talk};
 use crate::settings;
 
 /// Runs a command. Only those that need a backend start the runtime.
@@ -50,7 +51,7 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
         Command::Call(options) => call::run(options, &context()?),
         Command::Templates(command) => {
             let settings = settings::load(global)?;
-            templates::run(&command, &Catalog::new(settings.templates), global.output)
+            templates::run(&command, &Catalog::from_settings(&settings)?, global.output)
         }
         #[cfg(feature = "docker")]
         Command::Gc(options) => gc::run(&options, &context()?),
@@ -84,7 +85,7 @@ impl Context {
     fn new(global: &GlobalOptions) -> Result<Self> {
         let settings = settings::load(global)?;
         let backends = crate::backends::join(&settings);
-        let catalog = Catalog::new(settings.templates.iter().cloned());
+        let catalog = Catalog::from_settings(&settings)?;
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -134,10 +135,39 @@ impl Context {
 
 /// The template that a person names: a path where it holds a separator or a dot, which no id does.
 fn read_template(named: &str, catalog: &Catalog) -> Result<Arc<Template>> {
+    find_template(named, catalog).map(|(template, _)| template)
+}
+
+/// The same, with where an id was found.
+fn find_template(named: &str, catalog: &Catalog) -> Result<(Arc<Template>, Option<Arc<Source>>)> {
     let is_path = named.contains(|c: char| c == '.' || std::path::is_separator(c));
-    let template = if is_path { Catalog::load(named.as_ref()).map(Arc::new)? } else { catalog.get(named)? };
-    warn(&template);
-    Ok(template)
+    let found = if is_path {
+        (Arc::new(Catalog::load(named.as_ref())?), None)
+    } else {
+        freshen(catalog);
+        warn_of_sources(&catalog.overview().sources);
+        let (template, source) = catalog.find(named)?;
+        (template, Some(source))
+    };
+    warn(&found.0);
+    Ok(found)
+}
+
+/// Fetches the templates that are missing or old; a person who has to wait for them is told why.
+fn freshen(catalog: &Catalog) {
+    catalog.freshen(|repository| talk(&format!("fetching the templates of `{repository}`")));
+}
+
+/// Tells of sources that are not as new as they should be.
+fn warn_of_sources(sources: &[SourceReport]) {
+    for SourceReport { source, fetched_at, problem, .. } in sources {
+        let Some(problem) = problem else { continue };
+        let state = fetched_at.map_or_else(
+            || "missing".to_owned(),
+            |fetched_at| format!("{} old", age(Timestamp::now().duration_since(fetched_at))),
+        );
+        talk(&format!("warning: the templates of `{source}` are {state}: {problem}"));
+    }
 }
 
 /// Tells of what nobody reads in a template.

@@ -8,6 +8,7 @@ use std::iter;
 use clap::ValueEnum;
 use serde::Serialize;
 
+pub(crate) use self::deployments::age;
 use crate::error::{Error, Result};
 
 /// How to print what is asked for.

@@ -33,6 +33,9 @@ pub(crate) fn load(global: &GlobalOptions) -> Result<Settings> {
         kubernetes.context = context.clone().or(kubernetes.context.take());
         kubernetes.namespace = namespace.clone().unwrap_or(std::mem::take(&mut kubernetes.namespace));
     }
+    if let (None, Some(user)) = (&settings.templates_cache, &user) {
+        settings.templates_cache = Some(user.cache_dir().join(DIRECTORY).join("templates"));
+    }
     if let (None, Some(user)) = (&settings.mock.state, user) {
         let directory = user.state_dir().unwrap_or_else(|| user.data_dir());
         settings.mock.state = Some(directory.join(DIRECTORY).join("mock.json"));

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "cli/repositories.rs"]
+mod repositories;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -242,7 +245,10 @@ fn environment(home: &Path) -> BTreeMap<&'static str, String> {
     let file = |name: &str| home.join(name).to_string_lossy().into_owned();
     let mut environment = BTreeMap::from([("COLUMNS", "100".to_owned()), ("API_KEY", "s3cret".to_owned())]);
     environment.extend(["MCP_SETTINGS", "RUST_LOG"].map(|name| (name, String::new())));
-    environment.extend(["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA"].map(|name| (name, file(""))));
+    environment.extend(
+        ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA"]
+            .map(|name| (name, file(""))),
+    );
     environment.extend(Settings::VARIABLES.iter().map(|variable| (variable.name, String::new())));
     environment.insert("MCP_MOCK_STATE", file("mock.json"));
     environment.insert("DOCKER_HOST", "unix:///no/such/docker.sock".to_owned());

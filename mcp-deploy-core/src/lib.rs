@@ -37,6 +37,7 @@
 //! | `probe` (default) | [`probe`]: the MCP handshake, with rmcp and an HTTP client without TLS |
 //! | `conformance` | `conformance`: the behaviour suite that every backend passes |
 //! | `mockall` | `MockDeploymentBackend`: a strict double for call-by-call tests |
+//! | `watch` | `Catalog::watch`: tells when templates change, with notify |
 //! | `utoipa` | the schemas of what stands in JSON, for an OpenAPI document |
 
 // What things are called, and what can be wrong with them.
@@ -81,7 +82,12 @@ pub use backend::{
 };
 pub use backends::Backends;
 pub use capabilities::{Capabilities, Logs, Part};
-pub use catalog::{Broken, Catalog, Templates, read_document, read_text};
+pub use catalog::{
+    Broken, Catalog, Hidden, KeptFresh, Overview, Source, SourceReport, Summary, TemplateRepository,
+    TemplateRepositoryError, Templates, read_document, read_text,
+};
+#[cfg(feature = "watch")]
+pub use catalog::{CatalogChanges, CatalogWatch};
 pub use deployment::{Deployment, Event, Instance, LogLine, LogSource, Replicas, Revision, Status};
 pub use dockerfile::{Dockerfile, DockerfileError, Finding, Findings, Flag, Instruction};
 pub use document::{MAX_DOCUMENT_BYTES, parse_document};

@@ -48,7 +48,7 @@ impl DeploymentManager {
     }
 
     /// The templates.
-    pub fn catalog(&self) -> &Catalog {
+    pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
 

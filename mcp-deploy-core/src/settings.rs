@@ -15,6 +15,7 @@ pub use self::environment::Variable;
 pub use self::http::{HttpLimits, HttpSettings};
 pub use self::kubernetes::{KubernetesSettings, Token};
 pub use self::port_range::{PortRange, PortRangeError};
+use crate::TemplateRepository;
 
 /// Where images of templates that name none come from.
 const DEFAULT_IMAGE_REGISTRY: &str = "ghcr.io/data-everything";
@@ -39,6 +40,10 @@ pub struct Settings {
     pub image_registry: String,
     /// Directories of templates, searched before the built-in ones.
     pub templates: Vec<PathBuf>,
+    /// Git repositories of templates, searched after the directories.
+    pub template_repositories: Vec<TemplateRepository>,
+    /// The directory that copies of those repositories are kept in; programs choose one where none is set.
+    pub templates_cache: Option<PathBuf>,
     /// The Docker backend's own settings.
     pub docker: DockerSettings,
     /// The Kubernetes backend's own settings.
@@ -101,6 +106,8 @@ impl Default for Settings {
             backend: None,
             image_registry: DEFAULT_IMAGE_REGISTRY.to_owned(),
             templates: Vec::new(),
+            template_repositories: Vec::new(),
+            templates_cache: None,
             docker: DockerSettings::default(),
             kubernetes: KubernetesSettings::default(),
             mock: MockSettings::default(),

@@ -8,6 +8,7 @@ mod transport;
 mod volumes;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub use json_schema::TEMPLATE_SCHEMA;
 pub(crate) use volumes::is_host_path;
@@ -131,6 +132,9 @@ pub struct Template {
     /// Fields that nobody reads, each with a suggestion; they never fail a template.
     #[serde(skip)]
     pub warnings: Violations,
+    /// The directory of its file, absolute, with whatever lies beside it; `None` where it was built in or came as text.
+    #[serde(skip)]
+    pub directory: Option<PathBuf>,
 }
 
 impl Template {

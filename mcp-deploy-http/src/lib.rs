@@ -43,6 +43,7 @@ mod routes;
 // The server round it.
 mod auth;
 mod guard;
+mod kept_templates;
 mod rate;
 mod reloaded;
 mod server;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::api::Api;
 use crate::guard::{self, Guard};
+use crate::kept_templates::KeptTemplates;
 use crate::observe;
 use crate::routes::{configure, nothing};
 use crate::tls;
@@ -57,6 +58,7 @@ pub async fn serve(
     started: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let templates = KeptTemplates::begin(manager.catalog());
     let api = Api::with_limits(manager, settings.limits);
     let serving = listen(&api, settings, started)?;
     let handle = serving.handle();
@@ -70,11 +72,13 @@ pub async fn serve(
         }
     };
     let (mut serving, ending) = (pin!(serving), pin!(ending));
-    tokio::select! {
+    let outcome = tokio::select! {
         // It ends by itself only where it breaks.
-        outcome = &mut serving => outcome.map_err(ServeError::Broken),
-        () = ending => serving.await.map_err(ServeError::Broken),
-    }
+        outcome = &mut serving => outcome,
+        () = ending => serving.await,
+    };
+    templates.end().await;
+    outcome.map_err(ServeError::Broken)
 }
 
 /// Comes with the first Ctrl-C or SIGTERM from now on.

@@ -2,6 +2,7 @@
 
 use std::env::{self, consts};
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::measure::Measurement;
 use crate::workspace::Workspace;
 
 const TEMPLATES_LIST_RUNS: usize = 20;
+const TEMPLATES_OF_GIT: usize = 500;
 const TEMPLATES_LIST_WALL_TARGET: &str = "≤ 10 ms";
 const TEMPLATES_LIST_MEMORY_TARGET: &str = "≤ 15 MB";
 const DOCKER_ONLY_SIZE_TARGET: &str = "≤ 8 MB";
@@ -24,7 +26,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     println!("| figure | target | measured |");
     println!("|---|---|---|");
 
-    let runs = measure_templates_list(sh)?;
+    let runs = measure_templates_list(sh, &[])?;
     let wall = median(runs.iter().map(|run| run.wall).collect());
     let peak_memory_bytes = runs.iter().map(|run| run.peak_memory_bytes).max().unwrap_or(0);
     println!(
@@ -36,6 +38,8 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
         "| `mcp-deploy templates list`, peak memory | {TEMPLATES_LIST_MEMORY_TARGET} | {} MB |",
         megabytes(peak_memory_bytes)
     );
+
+    measure_templates_of_git(sh)?;
 
     let bench = cmd!(sh, "cargo bench -p mcp-deploy-core --all-features --bench throughput");
     for row in table_rows(&bench.read()?) {
@@ -98,14 +102,51 @@ fn measure_kubernetes(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
-fn measure_templates_list(sh: &Shell) -> Result<Vec<Measurement>> {
+fn measure_templates_list(sh: &Shell, environment: &[(&str, &str)]) -> Result<Vec<Measurement>> {
+    let program = release_program(sh)?;
+    let xtask = env::current_exe().context("finding xtask's own binary")?;
+    let measure = || {
+        let run = cmd!(sh, "{xtask} measure -- {program} templates list").envs(environment.iter().copied());
+        run.ignore_stderr().read()?.parse()
+    };
+    (0..TEMPLATES_LIST_RUNS).map(|_| measure()).collect()
+}
+
+/// The same list with many templates of a git repository, whose copy is there.
+fn measure_templates_of_git(sh: &Shell) -> Result<()> {
+    let home = sh.create_temp_dir()?;
+    let repository = home.path().join("templates");
+    let text = include_str!("../../mcp-deploy-core/templates/file-server/template.json");
+    for number in 0..TEMPLATES_OF_GIT {
+        let id = format!("template-{number}");
+        let template = text.replacen("\"id\": \"file-server\"", &format!("\"id\": \"{id}\""), 1);
+        sh.write_file(repository.join(&id).join("template.json"), template)?;
+    }
+    let git = ["-c", "user.name=bench", "-c", "user.email=bench@example.com", "-C"];
+    cmd!(sh, "git {git...} {repository} init --quiet").run()?;
+    cmd!(sh, "git {git...} {repository} add --all").run()?;
+    cmd!(sh, "git {git...} {repository} commit --quiet --message=Templates").run()?;
+
+    let address = format!("file://{}", repository.display());
+    let cache = home.path().join("cache").display().to_string();
+    let environment = [("MCP_TEMPLATES_REPO", address.as_str()), ("MCP_TEMPLATES_CACHE", cache.as_str())];
+    let program = release_program(sh)?;
+    cmd!(sh, "{program} templates refresh").envs(environment).ignore_stdout().run()?;
+    let runs = measure_templates_list(sh, &environment)?;
+    let wall = median(runs.iter().map(|run| run.wall).collect());
+    println!(
+        "| `mcp-deploy templates list` with {TEMPLATES_OF_GIT} templates from git \
+         | {TEMPLATES_LIST_WALL_TARGET} | {:.1} ms |",
+        wall.as_secs_f64() * 1000.0
+    );
+    Ok(())
+}
+
+/// `mcp-deploy`, built as it is used.
+fn release_program(sh: &Shell) -> Result<PathBuf> {
     cmd!(sh, "cargo build --release -p mcp-deploy-cli").run()?;
     let release = Workspace::load(sh)?.target_directory.join("release");
-    let program = release.join(format!("mcp-deploy{}", consts::EXE_SUFFIX));
-    let xtask = env::current_exe().context("finding xtask's own binary")?;
-    (0..TEMPLATES_LIST_RUNS)
-        .map(|_| cmd!(sh, "{xtask} measure -- {program} templates list").read()?.parse())
-        .collect()
+    Ok(release.join(format!("mcp-deploy{}", consts::EXE_SUFFIX)))
 }
 
 fn machine(sh: &Shell) -> Result<String> {

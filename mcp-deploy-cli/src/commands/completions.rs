@@ -1,13 +1,12 @@
 //! `completions SHELL`, and the names that a shell completes.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use clap_complete::env::Shells;
 use clap_complete::{CompletionCandidate, Shell};
-use mcp_deploy_core::{Catalog, Listed, Selector, Template};
+use mcp_deploy_core::{Catalog, Listed, Selector, Summary};
 use tokio::time::timeout;
 
 use super::Context;
@@ -45,11 +44,12 @@ pub(crate) fn run(Options { shell }: &Options) -> Result<()> {
 /// The ids of the templates.
 pub(crate) fn template_ids() -> Vec<CompletionCandidate> {
     let settings = settings::load(&GlobalOptions::default()).unwrap_or_default();
-    let templates = Catalog::new(settings.templates).list().templates;
-    let candidate = |template: &Arc<Template>| {
-        CompletionCandidate::new(template.id.as_str()).help(Some(template.description.clone().into()))
+    // What is here: a person who completes a word waits for no repository.
+    let templates = Catalog::from_settings(&settings).unwrap_or_default().overview().templates;
+    let candidate = |Summary { id, description, .. }: Summary| {
+        CompletionCandidate::new(id.as_str()).help(Some(description.into()))
     };
-    templates.values().map(candidate).collect()
+    templates.into_iter().map(candidate).collect()
 }
 
 /// The names of the deployments, as far as the backends tell them in time.

@@ -67,7 +67,7 @@ fn manager(context: &Context) -> Result<DeploymentManager> {
         Some("kubernetes") => backends.with(crate::backends::kubernetes(settings).cached()),
         _ => backends,
     };
-    let catalog = Catalog::new(settings.templates.iter().cloned());
+    let catalog = Catalog::from_settings(settings)?;
     Ok(DeploymentManager::new(catalog, backends, settings))
 }
 

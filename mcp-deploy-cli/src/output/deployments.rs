@@ -108,7 +108,7 @@ fn replicas(deployment: &Deployment) -> String {
 }
 
 /// In the largest unit of which there are at least two.
-fn age(age: SignedDuration) -> String {
+pub(crate) fn age(age: SignedDuration) -> String {
     match age.as_secs().max(0) {
         seconds @ ..120 => format!("{seconds}s"),
         seconds @ ..7_200 => format!("{}m", seconds / 60),

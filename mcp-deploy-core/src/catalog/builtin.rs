@@ -1,7 +1,10 @@
 //! The templates that come with the program.
 
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use super::found::{Found, Known, Looked};
+use super::source::{Source, SourceReport};
 use crate::Template;
 
 const TEXTS: [(&str, &str); 2] = [
@@ -9,16 +12,21 @@ const TEXTS: [(&str, &str); 2] = [
     ("file-server", include_str!("../../templates/file-server/template.json")),
 ];
 
-static TEMPLATES: LazyLock<Vec<Arc<Template>>> = LazyLock::new(|| {
+/// All of them; parsed once.
+static TEMPLATES: LazyLock<Vec<Arc<Found>>> = LazyLock::new(|| {
+    let source = Arc::new(Source::BuiltIn);
     let parse = |(id, text): (&str, &str)| {
-        Arc::new(Template::parse(text, id, Some(id)).expect("a test parses every built-in template"))
+        let template = Template::parse(text, id, Some(id)).expect("a test parses every built-in template");
+        let known = Ok(Known::whole(Arc::new(template), &source));
+        Arc::new(Found { path: PathBuf::new(), place: "the built-in one".to_owned(), known })
     };
     TEXTS.into_iter().map(parse).collect()
 });
 
-/// All of them; parsed once.
-pub(super) fn templates() -> &'static [Arc<Template>] {
-    &TEMPLATES
+/// What the program has.
+pub(super) fn look() -> Looked {
+    let report = SourceReport { source: Source::BuiltIn, templates: 0, fetched_at: None, problem: None };
+    Looked { source: Arc::new(Source::BuiltIn), found: TEMPLATES.clone(), report }
 }
 
 #[cfg(test)]
@@ -27,7 +35,8 @@ mod tests {
 
     #[test]
     fn every_built_in_template_is_good_and_described() {
-        for template in templates() {
+        for found in look().found {
+            let template = found.template().unwrap();
             assert!(template.warnings.is_empty(), "{}: {}", template.id, template.warnings);
             assert!(!template.tools.is_empty(), "{}", template.id);
             let directory =

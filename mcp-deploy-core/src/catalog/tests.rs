@@ -1,3 +1,7 @@
+use std::fs;
+
+use super::files::READS;
+use super::git_server::link;
 use super::*;
 
 fn write(directory: &Path, id: &str, text: &str) {
@@ -43,7 +47,6 @@ fn a_broken_template_is_reported_beside_the_good_ones() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), "alpha", &yaml("One"));
     write(directory.path(), "broken", "name: [");
-    write(directory.path(), "twin", &format!("id: alpha\n{}", yaml("Twin")));
     fs::create_dir(directory.path().join("no-template")).unwrap();
     let catalog = Catalog::new([directory.path().to_owned(), directory.path().join("absent")]);
     assert_eq!(ours(&catalog), ["alpha One"]);
@@ -52,10 +55,9 @@ fn a_broken_template_is_reported_beside_the_good_ones() {
         .list()
         .broken
         .into_iter()
-        .map(|Broken { path, error }| format!("{}: {error}", path.display()));
+        .map(|Broken { path, error, .. }| format!("{}: {error}", path.display()));
     insta::assert_snapshot!(masked(lines.collect::<Vec<_>>().join("\n")), @"
     DIR/broken/template.yaml: `DIR/broken/template.yaml` is neither JSON nor YAML (line 1, column 7)
-    DIR/twin/template.yaml: `/id` is `alpha`, as another template's before it
     DIR/absent: there is no `DIR/absent`
     ");
     insta::assert_snapshot!(masked(catalog.get("broken").unwrap_err().to_string()), @"`DIR/broken/template.yaml` is neither JSON nor YAML (line 1, column 7)");
@@ -116,6 +118,17 @@ fn a_template_is_loaded_from_a_file_or_its_directory() {
 }
 
 #[test]
+fn a_template_knows_the_directory_of_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    let home = directory.path().join("alpha");
+    let catalog = Catalog::new([directory.path().to_owned()]);
+    assert_eq!(catalog.get("alpha").unwrap().directory, Some(home.clone()));
+    assert_eq!(Catalog::load(&home.join("template.yaml")).unwrap().directory, Some(home));
+    assert_eq!(catalog.get("demo").unwrap().directory, None);
+}
+
+#[test]
 fn a_huge_file_is_refused_before_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("template.json");
@@ -123,4 +136,110 @@ fn a_huge_file_is_refused_before_it_is_read() {
     fs::File::create(&file).unwrap().set_len(50_000_000).unwrap();
     let error = Catalog::load(&file).unwrap_err().to_string();
     assert!(error.ends_with("has 50 MB; at most 1 MiB is read"), "{error}");
+}
+
+#[test]
+fn a_template_is_found_at_any_of_the_usual_depths() {
+    let directory = tempfile::tempdir().unwrap();
+    for place in [
+        "alpha",
+        "templates/beta",
+        "data/tools/gamma",
+        "a/b/c/delta",
+        "a/b/c/d/too-deep",
+        "alpha/inside-another",
+        ".hidden/x",
+        "node_modules/y",
+        "target/z",
+    ] {
+        write(directory.path(), place, &yaml("It"));
+    }
+    let found = ["alpha It", "beta It", "delta It", "gamma It"];
+    assert_eq!(ours(&Catalog::new([directory.path().to_owned()])), found);
+    let one = Catalog::new([directory.path().join("alpha")]);
+    assert_eq!(ours(&one), ["alpha It"], "the source itself may be a template");
+}
+
+#[test]
+fn a_clash_of_ids_is_resolved_by_the_order_of_sources_and_shown() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(one.path(), "alpha", &yaml("First"));
+    write(one.path(), "twin", &format!("id: alpha\n{}", yaml("Twin")));
+    write(two.path(), "alpha", &yaml("Second"));
+    write(two.path(), "demo", &yaml("Mine"));
+    let catalog = Catalog::new([one.path().to_owned(), two.path().to_owned()]);
+    assert_eq!(ours(&catalog), ["alpha First", "demo Mine"]);
+    let Templates { hidden, broken, sources, .. } = catalog.list();
+    assert!(broken.is_empty());
+    let lines = hidden.iter().map(|Hidden { id, place, by }| format!("{id} at {place} by {by}"));
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    let lines =
+        lines.replace(&*one.path().to_string_lossy(), "ONE").replace(&*two.path().to_string_lossy(), "TWO");
+    insta::assert_snapshot!(lines, @r"
+    alpha at `ONE/twin/template.yaml` by `ONE/alpha/template.yaml`
+    alpha at `TWO/alpha/template.yaml` by `ONE/alpha/template.yaml`
+    demo at the built-in one by `TWO/demo/template.yaml`
+    ");
+    assert_eq!(sources.iter().map(|source| source.templates).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[test]
+fn a_template_knows_its_source() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    let templates = Catalog::new([directory.path().to_owned()]).list();
+    let source = |id: &str| templates.source(&id.parse().unwrap()).unwrap().clone();
+    assert_eq!(source("alpha"), Source::Directory { path: directory.path().to_owned() });
+    assert_eq!(source("demo"), Source::BuiltIn);
+}
+
+#[test]
+fn a_link_that_leaves_the_source_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    for id in ["alpha", "beta", "gamma"] {
+        write(&root, id, &yaml("It"));
+    }
+    write(directory.path(), "outside", &yaml("It"));
+    link("../outside", &root.join("delta"));
+    link("/no/such/file", &root.join("beta/data"));
+    link("../alpha/template.yaml", &root.join("gamma/inside"));
+    let catalog = Catalog::new([root]);
+    assert_eq!(ours(&catalog), ["alpha It", "gamma It"]);
+    let masked = |text: String| text.replace(&directory.path().display().to_string(), "DIR");
+    let lines = catalog.list().broken.into_iter().map(|broken| format!("{}: {}", broken.place, broken.error));
+    insta::assert_snapshot!(masked(lines.collect::<Vec<_>>().join("\n")), @r"
+    `DIR/root/beta/template.yaml`: `data` is a symbolic link that leads out of its source
+    `DIR/root/delta`: `DIR/root/delta` is a symbolic link that leads out of its source
+    ");
+}
+
+#[test]
+fn nothing_is_read_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "alpha", &yaml("One"));
+    write(directory.path(), "broken", "name: [");
+    let catalog = Catalog::new([directory.path().to_owned()]);
+    let reads = |look: &dyn Fn()| {
+        let before = READS.get();
+        look();
+        READS.get() - before
+    };
+    assert_eq!(reads(&|| drop(catalog.get("broken").unwrap_err())), 2, "each file once");
+    assert_eq!(
+        reads(&|| drop((catalog.list(), catalog.overview(), catalog.get("alpha"), catalog.get("broken")))),
+        0
+    );
+    write(directory.path(), "alpha", &yaml("Another"));
+    assert_eq!(reads(&|| drop(catalog.list())), 1, "what has changed");
+}
+
+#[test]
+fn repositories_need_a_place_for_their_copies() {
+    let settings = Settings { template_repositories: vec!["/srv/x".parse().unwrap()], ..Settings::default() };
+    let error = Catalog::from_settings(&settings).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`/templates_cache` is missing: the directory that copies of `template_repositories` are kept in; `MCP_TEMPLATES_CACHE` names it"
+    );
 }

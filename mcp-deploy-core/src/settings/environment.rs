@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use super::{PortRangeError, Settings};
-use crate::{Error, Result, Violation, Violations};
+use crate::{Error, Result, TemplateRepositoryError, Violation, Violations};
 
 /// An environment variable that sets a part of [`Settings`].
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,21 @@ impl Settings {
             "MCP_TEMPLATES_DIR",
             "directories of templates, separated like `PATH`",
             |settings, value| set(&mut settings.templates, env::split_paths(&value).collect()),
+        ),
+        Variable::new(
+            "MCP_TEMPLATES_REPO",
+            "git repositories of templates, as `URL[#ref][:directory]`, separated by spaces",
+            |settings, value| {
+                let repositories: Result<_, TemplateRepositoryError> =
+                    value.split_whitespace().map(str::parse).collect();
+                let repositories = repositories.map_err(|error| format!("is wrong: {error}"));
+                set(&mut settings.template_repositories, repositories?)
+            },
+        ),
+        Variable::new(
+            "MCP_TEMPLATES_CACHE",
+            "the directory that copies of those repositories are kept in",
+            |settings, value| set(&mut settings.templates_cache, Some(PathBuf::from(value))),
         ),
         Variable::new("DOCKER_HOST", "where the Docker daemon listens", |settings, value| {
             set(&mut settings.docker.host, Some(value))
@@ -216,11 +231,13 @@ mod tests {
                 "MCP_MOCK_STATE" => Some("a\nb".to_owned()),
                 "MCP_DOCKER_BIND" => Some("localhost".to_owned()),
                 "MCP_PORT_RANGE" => Some("9-8".to_owned()),
+                "MCP_TEMPLATES_REPO" => Some("/srv/x https://me:s3cret@example.com/x".to_owned()),
                 _ => None,
             })
             .unwrap_err();
         insta::assert_snapshot!(error, @r"
-        3 rules are broken:
+        4 rules are broken:
+          `/MCP_TEMPLATES_REPO` is wrong: `https://example.com/x` holds a user or a password: leave them out, and let a credential helper of git give them
           `/MCP_DOCKER_BIND` is `localhost`, which is no IP address
           `/MCP_PORT_RANGE` is wrong: `9-8` is no range of ports: write it like `21000-21999`, the smaller port first, from 1 to 65535
           `/MCP_MOCK_STATE` holds a line break or a NUL

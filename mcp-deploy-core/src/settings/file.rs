@@ -27,7 +27,13 @@ impl Settings {
     /// The paths of files and directories that are ours; those of other programs' files are left to these.
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let http = &mut self.http;
-        let files = [&mut self.mock.state, &mut http.tokens_file, &mut http.tls_cert, &mut http.tls_key];
+        let files = [
+            &mut self.templates_cache,
+            &mut self.mock.state,
+            &mut http.tokens_file,
+            &mut http.tls_cert,
+            &mut http.tls_key,
+        ];
         self.templates.iter_mut().chain(files.into_iter().flatten())
     }
 }

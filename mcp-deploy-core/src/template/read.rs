@@ -90,6 +90,7 @@ fn take_all(fields: &mut Fields, fallback_id: Option<&str>) -> Template {
             .filter_map(|field| Some((field.to_owned(), fields.raw(field)?)))
             .collect(),
         warnings: Violations::default(),
+        directory: None,
     }
 }
 

@@ -1,11 +1,13 @@
 //! The catalog.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::mem;
+use std::path::{MAIN_SEPARATOR, Path};
 use std::sync::Arc;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use mcp_deploy_core::{Broken, Error, Template, TemplateId, Templates, Violations};
+use mcp_deploy_core::{Broken, Error, Source, Template, TemplateId, Violations};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,6 +26,26 @@ pub(crate) struct TemplateList {
     templates: Vec<Arc<Template>>,
     /// Those that cannot.
     broken: Vec<BrokenTemplate>,
+    /// Where each of those that can comes from, by its id.
+    sources: BTreeMap<TemplateId, TemplateSource>,
+}
+
+/// Where a template comes from.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TemplateSource {
+    kind: SourceKind,
+    /// The URL, the ref and the directory of its repository; null where it comes from none, or from this machine.
+    repository: Option<String>,
+    /// The commit of that repository.
+    commit: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SourceKind {
+    Directory,
+    Repository,
+    BuiltIn,
 }
 
 /// A template that cannot be deployed.
@@ -39,6 +61,7 @@ pub(crate) struct BrokenTemplate {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TemplateAnswer {
     template: Arc<Template>,
+    source: TemplateSource,
 }
 
 /// A template that is good.
@@ -54,21 +77,26 @@ pub(crate) struct ValidAnswer {
 /// The good ones, and beside them the broken ones with their reasons.
 pub(crate) async fn list(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request).finish()?;
-    let Templates { templates, broken } = api.read(|manager| Ok(manager.catalog().list())).await?;
-    let templates: Vec<_> = templates.into_values().collect();
-    let broken = broken
-        .into_iter()
-        .map(|broken| BrokenTemplate { template: name(&broken), reason: reason(&broken) })
+    let mut listed = api.read(|manager| Ok(manager.catalog().list())).await?;
+    let templates: Vec<_> = mem::take(&mut listed.templates).into_values().collect();
+    let source = |template: &Arc<Template>| {
+        Some((template.id.clone(), TemplateSource::from(listed.source(&template.id)?)))
+    };
+    let sources = templates.iter().filter_map(source).collect();
+    let broken = listed
+        .broken
+        .iter()
+        .map(|broken| BrokenTemplate { template: name(broken), reason: reason(broken) })
         .collect();
-    Ok(HttpResponse::Ok().json(TemplateList { count: templates.len(), templates, broken }))
+    Ok(HttpResponse::Ok().json(TemplateList { count: templates.len(), templates, broken, sources }))
 }
 
 /// One, with the schema of its configuration.
 pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::of(&request).finish()?;
     let id = part(&request, "template").to_owned();
-    let template = api.read(move |manager| {
-        let found = manager.template(&id);
+    let found = api.read(move |manager| {
+        let found = manager.catalog().find(&id);
         let Err(Error::Invalid { .. }) = &found else { return found };
         let broken = manager.catalog().list().broken;
         match broken.iter().find(|broken| name(broken).as_ref() == Some(&id)) {
@@ -76,7 +104,27 @@ pub(crate) async fn one(api: Data<Api>, request: HttpRequest) -> Result<HttpResp
             None => found,
         }
     });
-    Ok(HttpResponse::Ok().json(TemplateAnswer { template: template.await? }))
+    let (template, source) = found.await?;
+    Ok(HttpResponse::Ok().json(TemplateAnswer { template, source: TemplateSource::from(&*source) }))
+}
+
+impl From<&Source> for TemplateSource {
+    fn from(source: &Source) -> Self {
+        match source {
+            // Where it lies on this machine is nobody's business.
+            Source::Directory { .. } => Self { kind: SourceKind::Directory, repository: None, commit: None },
+            Source::Repository { repository, commit } => Self {
+                kind: SourceKind::Repository,
+                repository: Some(repository.clone()).filter(|address| !is_of_this_machine(address)),
+                commit: commit.clone(),
+            },
+            Source::BuiltIn => Self { kind: SourceKind::BuiltIn, repository: None, commit: None },
+        }
+    }
+}
+
+fn is_of_this_machine(address: &str) -> bool {
+    address.starts_with("file:") || Path::new(address).is_absolute()
 }
 
 /// The name of a broken template: that of its directory.
@@ -86,9 +134,11 @@ fn name(Broken { path, .. }: &Broken) -> Option<String> {
 }
 
 /// What is wrong with it; where it lies on this machine is nobody's business.
-fn reason(Broken { path, error }: &Broken) -> String {
-    let place = format!("`{}`", path.display());
-    error.to_string().replace(&place, "the template").replace(&path.display().to_string(), "the template")
+fn reason(Broken { path, place, error }: &Broken) -> String {
+    let beside = path.parent().map(|home| format!("{}{MAIN_SEPARATOR}", home.display()));
+    let reason = error.to_string().replace(place, "the template");
+    let reason = reason.replace(&path.display().to_string(), "the template");
+    beside.map_or(reason.clone(), |beside| reason.replace(&beside, ""))
 }
 
 /// Checks a template's text, JSON or YAML; everything that is wrong is told.

@@ -173,6 +173,11 @@ async fn a_template_that_says_all_there_is_to_say_is_as_the_document_describes_i
     assert_eq!(told.json()["template"]["health"]["interval"], "90s");
     let listed = api.get("/api/templates/").await.json();
     assert_eq!(listed["broken"], json!([]));
+    assert_eq!(listed["sources"]["whole"], json!({"kind": "directory", "repository": null, "commit": null}));
+    assert_eq!(
+        (&listed["sources"]["demo"]["kind"], &told.json()["source"]["kind"]),
+        (&json!("built_in"), &json!("directory"))
+    );
 
     // What is broken says why, and not where it lies on the server.
     api.write_template("half", &json!([1]));

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
+use etcetera::BaseStrategy;
 use mcp_deploy_core::{Catalog, DeploymentManager, Settings, one_line};
 use mcp_deploy_http::{serve, stopped};
 
@@ -39,7 +40,7 @@ async fn run() -> Result<(), Failure> {
     let backends = backends::join(&settings);
     // One that is not there is told before anybody asks for it.
     backends.get(None)?;
-    let catalog = Catalog::new(settings.templates.iter().cloned());
+    let catalog = Catalog::from_settings(&settings)?;
     let manager = DeploymentManager::new(catalog, backends, &settings);
     let started = |address| tracing::info!(%address, "serving");
     Ok(serve(manager, &settings.http, started, stopped).await?)
@@ -50,5 +51,8 @@ fn settings() -> Result<Settings, Failure> {
     let mut settings =
         file.map_or_else(|| Ok(Settings::default()), |file| Settings::read(Path::new(&file)))?;
     settings.apply_environment(|name| env::var(name).ok())?;
+    if let (None, Ok(user)) = (&settings.templates_cache, etcetera::choose_base_strategy()) {
+        settings.templates_cache = Some(user.cache_dir().join("mcp-deploy").join("templates"));
+    }
     Ok(settings)
 }
