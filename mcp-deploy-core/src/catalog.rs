@@ -1,6 +1,7 @@
 //! Where templates come from: built in, and directories that may change at any time.
 
 mod builtin;
+mod tests_file;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::document::{MAX_DOCUMENT_BYTES, check_size};
-use crate::{Error, Result, Template, TemplateId, nearest};
+use crate::{Error, Result, Template, TemplateId, nearest, parse_document};
 
 /// The names of a template's file in its directory; the first that is there counts.
 const FILE_NAMES: [&str; 3] = ["template.json", "template.yaml", "template.yml"];
@@ -48,7 +49,7 @@ pub struct Broken {
 #[derive(Debug)]
 struct Cached {
     file: PathBuf,
-    stamp: Stamp,
+    stamps: [Option<Stamp>; 2],
     template: Result<Arc<Template>, Arc<Error>>,
 }
 
@@ -126,7 +127,7 @@ impl Catalog {
     }
 
     /// The template in a file, or in a directory that holds one of `template.json`, `template.yaml` and
-    /// `template.yml`.
+    /// `template.yml`, with the tests of a `tests.json` beside it.
     ///
     /// # Errors
     ///
@@ -148,7 +149,7 @@ impl Catalog {
 
 impl Templates {
     fn add(&mut self, cached: &Cached) {
-        let Cached { file, template, stamp: _ } = cached;
+        let Cached { file, template, stamps: _ } = cached;
         let error = match template {
             Ok(template) => match self.templates.get(&template.id) {
                 None => {
@@ -182,15 +183,22 @@ fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// The entry as it is now: read again only where its file has changed.
 fn refresh(entry: &Path, before: Option<Cached>) -> Option<Cached> {
     if let Some(cached) = before
-        && fs::metadata(&cached.file).is_ok_and(|metadata| Stamp::of(&metadata) == cached.stamp)
+        && stamps(&cached.file) == cached.stamps
         && (cached.file.ends_with(FILE_NAMES[0])
             || template_file(entry).is_some_and(|(file, _)| file == cached.file))
     {
         return Some(cached);
     }
-    let (file, metadata) = template_file(entry)?;
+    let (file, _) = template_file(entry)?;
+    let stamps = stamps(&file);
     let template = read(&file).map(Arc::new).map_err(Arc::new);
-    Some(Cached { stamp: Stamp::of(&metadata), template, file })
+    Some(Cached { file, stamps, template })
+}
+
+/// The stamps of a template's file and of the tests beside it.
+fn stamps(file: &Path) -> [Option<Stamp>; 2] {
+    let stamp = |file: &Path| fs::metadata(file).ok().map(|metadata| Stamp::of(&metadata));
+    [stamp(file), stamp(&tests_file::beside(file))]
 }
 
 fn template_file(directory: &Path) -> Option<(PathBuf, Metadata)> {
@@ -207,7 +215,17 @@ fn read(file: &Path) -> Result<Template> {
     let is_template_file = FILE_NAMES.iter().any(|name| absolute.ends_with(name));
     let fallback_id =
         if is_template_file { absolute.parent().and_then(Path::file_name) } else { absolute.file_stem() };
-    Template::parse(&text, &name, fallback_id.and_then(|id| id.to_str()))
+    let mut document = parse_document(&text, &name)?;
+    let tests = if is_template_file { tests_file::read_into(&mut document, file) } else { Ok(()) };
+    let template = Template::from_value(document, fallback_id.and_then(|id| id.to_str()));
+    match (tests, template) {
+        (Ok(()), template) => template,
+        (Err(Error::Invalid { violations: mut all }), Err(Error::Invalid { violations })) => {
+            all.extend_under("", violations);
+            Err(all.into())
+        }
+        (Err(error), _) => Err(error),
+    }
 }
 
 /// Reads a text file of at most [`MAX_DOCUMENT_BYTES`].

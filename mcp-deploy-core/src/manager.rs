@@ -3,6 +3,8 @@
 mod deploy;
 mod evidence;
 #[cfg(feature = "probe")]
+mod trial;
+#[cfg(feature = "probe")]
 mod verify;
 
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use futures_util::future::join_all;
 use futures_util::stream::{StreamExt, select_all};
 
 pub use self::deploy::{Change, Deploy, Deployed};
+#[cfg(feature = "probe")]
+pub use self::trial::Trial;
 use crate::{
     Backends, Catalog, DeleteOptions, Deployment, DeploymentBackend, DeploymentName, DeploymentSpec, Error,
     EventStream, LogOptions, LogStream, Request, Result, Selector, Settings, Template, nearest, resolve,

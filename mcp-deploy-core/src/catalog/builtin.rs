@@ -2,16 +2,28 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::Template;
+use serde_json::Value;
 
-const TEXTS: [(&str, &str); 2] = [
-    ("demo", include_str!("../../templates/demo/template.json")),
-    ("file-server", include_str!("../../templates/file-server/template.json")),
+use crate::{Template, parse_document};
+
+/// Ids, templates, and the tests beside them.
+const TEXTS: [(&str, &str, &str); 2] = [
+    (
+        "demo",
+        include_str!("../../templates/demo/template.json"),
+        include_str!("../../templates/demo/tests.json"),
+    ),
+    ("file-server", include_str!("../../templates/file-server/template.json"), "[]"),
 ];
 
+const GOOD: &str = "a test parses every built-in template";
+
 static TEMPLATES: LazyLock<Vec<Arc<Template>>> = LazyLock::new(|| {
-    let parse = |(id, text): (&str, &str)| {
-        Arc::new(Template::parse(text, id, Some(id)).expect("a test parses every built-in template"))
+    let parse = |(id, template, tests): (&str, &str, &str)| {
+        let mut document = parse_document(template, id).expect(GOOD);
+        let tests: Value = serde_json::from_str(tests).expect(GOOD);
+        document["tests"] = tests;
+        Arc::new(Template::from_value(document, Some(id)).expect(GOOD))
     };
     TEXTS.into_iter().map(parse).collect()
 });

@@ -5,21 +5,20 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, scalar};
-use super::{Template, tools, transport, volumes};
+use super::{Template, tool_tests, tools, transport, volumes};
 use crate::error::{first_key, pointer_token};
 use crate::resolve::MAX_REPLICAS;
 use crate::schema::is_env_name;
 use crate::{ConfigSchema, ImageRef, Resources, TemplateId, Violation, Violations};
 
 /// Fields that deploying does not need and that are kept as they are.
-const METADATA: [&str; 9] = [
+const METADATA: [&str; 8] = [
     "$schema",
     "capabilities",
     "examples",
     "has_image",
     "license",
     "origin",
-    "tests",
     "tool_discovery",
     "tool_endpoint",
 ];
@@ -60,6 +59,7 @@ pub(super) fn template(
         config_schema: config_schema.unwrap_or_else(any_schema),
         default_config,
         tools: tools::tools(&mut fields),
+        tests: Vec::new(),
         health: fields.take("health"),
         resources: resources(&mut fields),
         replicas: replicas(&mut fields),
@@ -77,8 +77,9 @@ pub(super) fn template(
             .collect(),
         warnings: Violations::default(),
     };
+    let tests = tool_tests::tool_tests(&mut fields, &template.tools);
     let (violations, warnings) = fields.notes();
-    violations.into_result(Template { warnings, ..template })
+    violations.into_result(Template { tests, warnings, ..template })
 }
 
 fn placeholder_id() -> TemplateId {
