@@ -18,6 +18,7 @@ pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod templates;
+pub(crate) mod test;
 #[cfg(feature = "serve")]
 pub(crate) mod token;
 pub(crate) mod tools;
@@ -25,7 +26,7 @@ pub(crate) mod tools;
 use std::future::Future;
 use std::sync::Arc;
 
-use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Template};
+use mcp_deploy_core::{Catalog, DeploymentManager, Error as CoreError, Settings, Template};
 use tokio::runtime::{self, Runtime};
 
 use crate::args::{Command, GlobalOptions};
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
         Command::Scale(options) => lifecycle::scale(&options, &context()?),
         Command::Tools(options) => tools::run(&options, &context()?),
         Command::Call(options) => call::run(options, &context()?),
+        Command::Test(options) => test::run(*options, &context()?),
         Command::Templates(command) => {
             let settings = settings::load(global)?;
             templates::run(&command, &Catalog::new(settings.templates), global.output)
@@ -116,7 +118,6 @@ impl Context {
     }
 
     /// Does some work that ends by itself.
-    #[cfg(feature = "serve")]
     pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }
@@ -133,7 +134,7 @@ impl Context {
 }
 
 /// The template that a person names: a path where it holds a separator or a dot, which no id does.
-fn read_template(named: &str, catalog: &Catalog) -> Result<Arc<Template>> {
+fn read_template(named: &str, catalog: &Catalog) -> Result<Arc<Template>, CoreError> {
     let is_path = named.contains(|c: char| c == '.' || std::path::is_separator(c));
     let template = if is_path { Catalog::load(named.as_ref()).map(Arc::new)? } else { catalog.get(named)? };
     warn(&template);
