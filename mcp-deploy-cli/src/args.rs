@@ -9,7 +9,9 @@ use mcp_deploy_core::Settings;
 
 #[cfg(feature = "docker")]
 use crate::commands::gc;
-use crate::commands::{call, completions, delete, deploy, lifecycle, list, logs, status, templates, tools};
+use crate::commands::{
+    call, completions, delete, deploy, lifecycle, list, logs, status, templates, test, tools,
+};
 #[cfg(feature = "kubernetes")]
 use crate::commands::{render, setup};
 #[cfg(feature = "serve")]
@@ -95,6 +97,10 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 where the tool answers that it failed.
     Call(call::Options),
+    /// Try templates: deploy each under a throw-away name, call its tools, and remove it
+    ///
+    /// Exits with 8 where a step of a trial fails.
+    Test(Box<test::Options>),
     /// List, show, fetch, check and write templates
     #[command(subcommand)]
     Templates(templates::Command),

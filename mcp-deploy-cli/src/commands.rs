@@ -18,6 +18,7 @@ pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod templates;
+pub(crate) mod test;
 #[cfg(feature = "serve")]
 pub(crate) mod token;
 pub(crate) mod tools;
@@ -26,7 +27,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use mcp_deploy_core::{Catalog, DeploymentManager, Settings, Source, SourceReport, Template};
+use mcp_deploy_core::{
+    Catalog, DeploymentManager, Error as CoreError, Settings, Source, SourceReport, Template,
+};
 use tokio::runtime::{self, Runtime};
 
 use crate::args::{Command, GlobalOptions};
@@ -49,6 +52,7 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
         Command::Scale(options) => lifecycle::scale(&options, &context()?),
         Command::Tools(options) => tools::run(&options, &context()?),
         Command::Call(options) => call::run(options, &context()?),
+        Command::Test(options) => test::run(*options, &context()?),
         Command::Templates(command) => {
             let settings = settings::load(global)?;
             templates::run(&command, &Catalog::from_settings(&settings)?, global.output)
@@ -117,7 +121,6 @@ impl Context {
     }
 
     /// Does some work that ends by itself.
-    #[cfg(feature = "serve")]
     pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }
@@ -134,12 +137,12 @@ impl Context {
 }
 
 /// The template that a person names: a path where it holds a separator or a dot, which no id does.
-fn read_template(named: &str, catalog: &Catalog) -> Result<Arc<Template>> {
+fn read_template(named: &str, catalog: &Catalog) -> Result<Arc<Template>, CoreError> {
     find_template(named, catalog).map(|(template, _)| template)
 }
 
 /// The same, with where an id was found.
-fn find_template(named: &str, catalog: &Catalog) -> Result<(Arc<Template>, Option<Arc<Source>>)> {
+fn find_template(named: &str, catalog: &Catalog) -> Result<(Arc<Template>, Option<Arc<Source>>), CoreError> {
     let is_path = named.contains(|c: char| c == '.' || std::path::is_separator(c));
     let found = if is_path {
         (Arc::new(Catalog::load(named.as_ref())?), None)

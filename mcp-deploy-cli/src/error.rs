@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use mcp_deploy_core::{Error as CoreError, Failure, Violations, causes};
 use serde::Serialize;
 
+use crate::commands::test::Outcome;
 use crate::output::{Format, talk};
 
 /// A result whose error is [`Error`], unless said otherwise.
@@ -31,6 +32,9 @@ pub(crate) enum Error {
     /// What would be written is there already; it was not touched.
     #[error("`{}` is there already", .0.display())]
     Exists(PathBuf),
+    /// The trials that did not pass.
+    #[error("{} trials did not pass", .0.len())]
+    NotPassed(Vec<NotPassed>),
     /// The program's own input and output.
     #[error("failed to {operation}")]
     Io { operation: &'static str, source: io::Error },
@@ -46,6 +50,30 @@ pub(crate) enum Error {
     Interrupted,
 }
 
+/// Why the trial of a template did not pass.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotPassed {
+    /// It could not be tried.
+    #[error("`{named}` was not tried: {error}")]
+    Refused { named: String, error: CoreError },
+    /// It does not do what it promises; the report says what.
+    #[error("the trial of `{named}` did not pass: {summary}")]
+    Failed { named: String, summary: String },
+}
+
+impl NotPassed {
+    /// Why a trial did not pass; `None` where it did, or was stopped before anything failed.
+    pub(crate) fn of(Outcome { named, tried }: Outcome) -> Option<Self> {
+        match tried {
+            Err(error) => Some(Self::Refused { named, error }),
+            Ok(report) if report.failures().next().is_some() => {
+                Some(Self::Failed { named, summary: report.summary() })
+            }
+            Ok(_) => None,
+        }
+    }
+}
+
 impl From<CoreError> for Error {
     fn from(error: CoreError) -> Self {
         Self::Verbs(vec![error])
@@ -57,6 +85,10 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Verbs(errors) => errors.first().map_or(1, exit_code),
+            Self::NotPassed(trials) => match trials.first() {
+                Some(NotPassed::Refused { error, .. }) => exit_code(error),
+                _ => 8,
+            },
             Self::ToolNotFound { .. } => 4,
             Self::ToolFailed(_) | Self::Io { .. } => 1,
             Self::BrokenTemplates { .. } => 3,
@@ -85,6 +117,7 @@ impl Error {
     fn reports(&self) -> Vec<Report<'_>> {
         match self {
             Self::Verbs(errors) => errors.iter().map(Report::of_verb).collect(),
+            Self::NotPassed(trials) => trials.iter().map(Report::of_trial).collect(),
             Self::ToolNotFound { .. } => vec![Report::new("tool_not_found", self)],
             Self::ToolFailed(_) => vec![Report::new("tool_failed", self)],
             Self::BrokenTemplates { .. } => vec![Report::new("invalid", self)],
@@ -172,6 +205,13 @@ impl<'a> Report<'a> {
             },
             hint: error.hint().or_else(|| hint(error)),
             ..Self::new(error.code(), error)
+        }
+    }
+
+    fn of_trial(trial: &'a NotPassed) -> Self {
+        match trial {
+            NotPassed::Refused { error, .. } => Self { message: trial.to_string(), ..Self::of_verb(error) },
+            NotPassed::Failed { .. } => Self::new("test_failed", trial),
         }
     }
 

@@ -12,6 +12,7 @@ mod git_server;
 mod index;
 mod repository;
 mod source;
+mod tests_file;
 mod walk;
 #[cfg(feature = "watch")]
 mod watch;
@@ -165,7 +166,7 @@ impl Catalog {
     }
 
     /// The template in a file, or in a directory that holds one of `template.json`, `template.yaml` and
-    /// `template.yml`.
+    /// `template.yml`, with the tests of a `tests.json` beside it.
     ///
     /// # Errors
     ///

@@ -61,6 +61,7 @@ mod capabilities;
 mod deployment;
 mod failure;
 mod report;
+mod test_report;
 mod wait;
 
 // The program round it.
@@ -94,6 +95,8 @@ pub use document::{MAX_DOCUMENT_BYTES, parse_document};
 pub use error::{BoxError, Error, Result, Violation, Violations, causes, nearest, one_line};
 pub use failure::{Failure, FailureReason, Recovery};
 pub use image::{ImageError, ImageRef};
+#[cfg(feature = "probe")]
+pub use manager::Trial;
 pub use manager::{Change, DEFAULT_WAIT, Deploy, Deployed, DeploymentManager, Listed};
 pub use name::{DeploymentName, NameError, TemplateId};
 pub use quantity::{Cpu, Memory, QuantityError};
@@ -110,5 +113,6 @@ pub use spec::{
     REDACTED, Relaxation, ResourceAmounts, Resources, RestartPolicy, RunAsUser, Secrets, Security,
     TemplateVersion, Tool, Transport, TransportKind, Volume,
 };
-pub use template::{TEMPLATE_SCHEMA, Template};
+pub use template::{TEMPLATE_SCHEMA, Template, ToolTest};
+pub use test_report::{TestReport, TestStep, Verdict};
 pub use wait::DeploymentBackendExt;

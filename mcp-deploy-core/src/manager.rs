@@ -3,6 +3,8 @@
 mod deploy;
 mod evidence;
 #[cfg(feature = "probe")]
+mod trial;
+#[cfg(feature = "probe")]
 mod verify;
 
 use std::sync::Arc;
@@ -12,9 +14,12 @@ use futures_util::future::join_all;
 use futures_util::stream::{StreamExt, select_all};
 
 pub use self::deploy::{Change, Deploy, Deployed};
+#[cfg(feature = "probe")]
+pub use self::trial::Trial;
 use crate::{
     Backends, Catalog, DeleteOptions, Deployment, DeploymentBackend, DeploymentName, DeploymentSpec, Error,
-    EventStream, LogOptions, LogStream, Request, Result, Selector, Settings, Template, nearest, resolve,
+    EventStream, LogOptions, LogStream, Request, Result, Selector, Settings, Status, Template, nearest,
+    resolve,
 };
 
 /// How long a deployment may take to answer, unless told otherwise.
@@ -129,17 +134,18 @@ impl DeploymentManager {
         or_nearest(&*backend, backend.scale(name, replicas).await).await
     }
 
-    /// Starts a stopped deployment with one instance; leaves one that runs as it is.
+    /// Starts a stopped deployment with one instance, and one that failed, because somebody else has stopped it
+    /// say, as it was; leaves one that runs as it is.
     ///
     /// # Errors
     ///
     /// Those of [`DeploymentBackend::scale`].
     pub async fn start(&self, backend: Option<&str>, name: &DeploymentName) -> Result<Deployment> {
         let deployment = self.get(backend, name).await?;
-        if deployment.replicas.desired > 0 {
+        if deployment.replicas.desired > 0 && deployment.status != Status::Failed {
             return Ok(deployment);
         }
-        self.scale(backend, name, 1).await
+        self.scale(backend, name, deployment.replicas.desired.max(1)).await
     }
 
     /// Replaces all instances; the address stays.

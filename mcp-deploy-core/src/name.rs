@@ -50,24 +50,34 @@ impl DeploymentName {
     /// A new name for a deployment of `template`: the template's id, cut where needed, and a random suffix
     /// of 5 characters.
     pub fn derived_from(template: &TemplateId) -> Self {
-        Self::with_suffix(template, (0..SUFFIX_LENGTH).map(|_| fastrand::usize(..SUFFIX_ALPHABET.len())))
+        Self::with_suffix(template.as_str(), random_places())
+    }
+
+    /// A new name for a trial of `template`, told from those of other deployments by its beginning, `test-`.
+    pub fn for_test(template: &TemplateId) -> Self {
+        Self::with_suffix(&format!("test-{template}"), random_places())
     }
 
     /// The name that belongs to a digest, of a key of the caller's: the same each time, with a suffix of a
     /// character for each of the digest's first 10 bytes.
     pub fn derived_from_digest(template: &TemplateId, digest: &[u8; 32]) -> Self {
+        let template = template.as_str();
         Self::with_suffix(template, digest.iter().take(DIGEST_SUFFIX_LENGTH).map(|byte| usize::from(*byte)))
     }
 
     /// The suffix is of places in the alphabet, counted round.
-    fn with_suffix(template: &TemplateId, places: impl Iterator<Item = usize>) -> Self {
+    fn with_suffix(stem: &str, places: impl Iterator<Item = usize>) -> Self {
         let suffix: String =
             places.map(|place| char::from(SUFFIX_ALPHABET[place % SUFFIX_ALPHABET.len()])).collect();
         let room = Self::MAX_LENGTH - suffix.len() - 1;
-        let stem = template.as_str();
         let stem = stem[..stem.len().min(room)].trim_end_matches('-');
         Self(format!("{stem}-{suffix}"))
     }
+}
+
+/// The places of a random suffix in its alphabet.
+fn random_places() -> impl Iterator<Item = usize> {
+    (0..SUFFIX_LENGTH).map(|_| fastrand::usize(..SUFFIX_ALPHABET.len()))
 }
 
 /// The id of a template: 2 to 63 characters of `a-z 0-9 -`, a letter first, a letter or digit last.
@@ -244,6 +254,15 @@ mod tests {
             let (stem, suffix) = name.as_str().rsplit_once('-').unwrap();
             prop_assert!(id.as_str().starts_with(stem));
             prop_assert_eq!(suffix.len(), 5);
+        }
+
+        #[test]
+        fn the_name_of_a_trial_is_valid_and_says_what_it_is(id in "[a-z][a-z0-9-]{0,61}[a-z0-9]") {
+            let Ok(id) = id.parse::<TemplateId>() else { return Ok(()) };
+            let name = DeploymentName::for_test(&id);
+            prop_assert_eq!(name.as_str().parse::<DeploymentName>().unwrap(), name.clone());
+            let stem = name.as_str().rsplit_once('-').unwrap().0.strip_prefix("test-").unwrap();
+            prop_assert!(id.as_str().starts_with(stem));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod fields;
 mod json_schema;
 mod read;
+mod tool_tests;
 mod tools;
 mod transport;
 mod volumes;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use json_schema::TEMPLATE_SCHEMA;
+pub use tool_tests::ToolTest;
 pub(crate) use volumes::is_host_path;
 
 use serde::Serialize;
@@ -98,6 +100,9 @@ pub struct Template {
     /// The tools that the author promises.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
+    /// The calls that its author tries the server with: the field `tests`, or the file `tests.json` beside it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<ToolTest>,
     /// The HTTP health contract; `None` where the image does not keep one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,

@@ -48,6 +48,8 @@ pub enum HttpMode {
     LocalOnly,
     /// It reads requests and never answers them.
     Mute,
+    /// It speaks MCP, and never answers a call of a tool.
+    MuteCalls,
     /// It wants a bearer token and answers `401`.
     Unauthorized,
     /// It is not there now and answers `503`, as a gateway before it would.
@@ -230,6 +232,7 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<
         (_, HttpMode::HostRejected | HttpMode::LocalOnly) => {
             response(StatusCode::FORBIDDEN, TEXT, "Forbidden: Host header is not allowed\n")
         }
+        (_, HttpMode::MuteCalls) => answer_all_but_calls(&mcp, request).await,
         (_, HttpMode::Mute) => {
             drop(request.into_body().collect().await);
             std::future::pending().await
@@ -238,6 +241,19 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<
     };
     Ok(response)
 }
+
+/// What MCP answers, but for the calls of tools.
+async fn answer_all_but_calls(mcp: &McpService, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    if body.windows(CALL.len()).any(|part| part == CALL) {
+        std::future::pending::<()>().await;
+    }
+    mcp.handle(Request::from_parts(head, Full::new(body))).await
+}
+
+/// The method of a call, as it stands in a request.
+const CALL: &[u8] = b"\"tools/call\"";
 
 /// Whether a request is of the era that began with 2026-07-28.
 fn is_modern(request: &Request<Incoming>) -> bool {

@@ -146,6 +146,10 @@ async fn modes_change_what_the_mcp_path_answers() {
     let answer = timeout(Duration::from_millis(200), get(&server, "/mcp")).await;
     assert!(answer.is_err(), "a mute server answered {answer:?}");
     assert!(get(&server, "/health").await.starts_with("HTTP/1.1 200"));
+    server.set_mode(HttpMode::MuteCalls);
+    assert_eq!(connect(&server, Initialize).await.list_all_tools().await.unwrap().len(), 1);
+    let call = call_on(&server, "tool-0", json!({ "city": "Bern" }));
+    assert!(timeout(Duration::from_millis(500), call).await.is_err(), "a mute call was answered");
 }
 
 #[tokio::test]

@@ -42,6 +42,13 @@ pub(crate) struct RequestOptions {
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
+    spec: SpecOptions,
+}
+
+/// What a deployment is to be, whatever its name.
+#[derive(Args)]
+pub(crate) struct SpecOptions {
+    #[command(flatten)]
     configuration: ConfigurationOptions,
     #[command(flatten)]
     overrides: OverrideOptions,
@@ -108,14 +115,16 @@ impl RequestOptions {
     /// The spec of a template, with answers asked for on a terminal.
     pub(crate) fn resolve(self, template: &str, context: &Context) -> Result<DeploymentSpec> {
         let template = read_template(template, context.manager.catalog())?;
-        let mut request = self.request()?;
+        let mut request = self.spec.request(self.name)?;
         prompt::for_missing(&template, &mut request)?;
         Ok(context.manager.resolve(&template, &request)?)
     }
+}
 
+impl SpecOptions {
     /// What the command line asks for.
-    fn request(self) -> Result<Request, CoreError> {
-        let Self { name, configuration, overrides } = self;
+    pub(crate) fn request(self, name: Option<String>) -> Result<Request, CoreError> {
+        let Self { configuration, overrides } = self;
         let ConfigurationOptions { config, set, env, env_file } = configuration;
         let OverrideOptions { image, pull: pull_policy, port: host_port, replicas, memory, cpus } = overrides;
         let overrides = Overrides { image, pull_policy, host_port, replicas, memory, cpus };

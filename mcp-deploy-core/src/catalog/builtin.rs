@@ -3,20 +3,37 @@
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use serde_json::Value;
+
 use super::found::{Found, Known, Looked};
 use super::source::{Source, SourceReport};
-use crate::Template;
 
-const TEXTS: [(&str, &str); 2] = [
-    ("demo", include_str!("../../templates/demo/template.json")),
-    ("file-server", include_str!("../../templates/file-server/template.json")),
+use crate::{Template, parse_document};
+
+/// Ids, templates, and the tests beside them.
+const TEXTS: [(&str, &str, &str); 2] = [
+    (
+        "demo",
+        include_str!("../../templates/demo/template.json"),
+        include_str!("../../templates/demo/tests.json"),
+    ),
+    (
+        "file-server",
+        include_str!("../../templates/file-server/template.json"),
+        include_str!("../../templates/file-server/tests.json"),
+    ),
 ];
+
+const GOOD: &str = "a test parses every built-in template";
 
 /// All of them; parsed once.
 static TEMPLATES: LazyLock<Vec<Arc<Found>>> = LazyLock::new(|| {
     let source = Arc::new(Source::BuiltIn);
-    let parse = |(id, text): (&str, &str)| {
-        let template = Template::parse(text, id, Some(id)).expect("a test parses every built-in template");
+    let parse = |(id, template, tests): (&str, &str, &str)| {
+        let mut document = parse_document(template, id).expect(GOOD);
+        let tests: Value = serde_json::from_str(tests).expect(GOOD);
+        document["tests"] = tests;
+        let template = Template::from_value(document, Some(id)).expect(GOOD);
         let known = Ok(Known::whole(Arc::new(template), &source));
         Arc::new(Found { path: PathBuf::new(), place: "the built-in one".to_owned(), known })
     };
@@ -49,14 +66,11 @@ mod tests {
 
     #[test]
     fn every_tool_of_a_built_in_template_is_tried_by_its_tests() {
-        for template in templates() {
-            let directory =
-                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(template.id.as_str());
-            let tests = std::fs::read_to_string(directory.join("tests.json")).unwrap();
-            let tests: Vec<serde_json::Value> = serde_json::from_str(&tests).unwrap();
+        for found in look().found {
+            let template = found.template().unwrap();
             for tool in &template.tools {
-                let tried = tests.iter().any(|test| test["tool"] == *tool.name);
-                assert!(tried, "{}: {}", template.id, tool.name);
+                let is_tried = template.tests.iter().any(|test| test.tool == tool.name);
+                assert!(is_tried, "{}: {}", template.id, tool.name);
             }
         }
     }

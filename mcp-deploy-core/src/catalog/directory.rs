@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::files::{self, unreadable};
 use super::found::{Found, Known, Looked};
 use super::source::{Source, SourceReport};
+use super::tests_file;
 use super::walk::{TemplateFile, Walk, check_links, walk};
 
 /// A directory, and what was in it when it was looked at last.
@@ -26,22 +27,34 @@ struct Cached {
     found: Arc<Found>,
 }
 
-/// What changes when a file does, or when something is put beside it.
+/// What changes when a template's file does, or its tests, or when something is put beside it.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
+    template: FileStamp,
+    tests: Option<FileStamp>,
     beside: Option<SystemTime>,
 }
 
+/// What changes when a file does.
+#[derive(Debug, PartialEq, Eq)]
+struct FileStamp {
+    modified: Option<SystemTime>,
+    length: u64,
+}
+
 impl Stamp {
-    fn of(TemplateFile { directory, metadata, .. }: &TemplateFile) -> Self {
-        let modified = |metadata: &Metadata| metadata.modified().ok();
+    fn of(TemplateFile { directory, file, metadata }: &TemplateFile) -> Self {
         Self {
-            modified: modified(metadata),
-            length: metadata.len(),
-            beside: fs::metadata(directory).ok().as_ref().and_then(modified),
+            template: FileStamp::of(metadata),
+            tests: fs::metadata(tests_file::beside(file)).ok().as_ref().map(FileStamp::of),
+            beside: fs::metadata(directory).and_then(|metadata| metadata.modified()).ok(),
         }
+    }
+}
+
+impl FileStamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self { modified: metadata.modified().ok(), length: metadata.len() }
     }
 }
 

@@ -4,8 +4,9 @@ use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{self, Path, PathBuf};
 
+use super::tests_file;
 use crate::document::{MAX_DOCUMENT_BYTES, check_size};
-use crate::{Error, Result, Template};
+use crate::{Error, Result, Template, parse_document};
 
 /// The names of a template's file in its directory; the first that is there counts.
 pub(super) const FILE_NAMES: [&str; 3] = ["template.json", "template.yaml", "template.yml"];
@@ -39,7 +40,17 @@ pub(super) fn template(file: &Path, name: &str, fallback_id: Option<&str>) -> Re
     let is_template_file = FILE_NAMES.iter().any(|name| canonical.ends_with(name));
     let place =
         if is_template_file { canonical.parent().and_then(Path::file_name) } else { canonical.file_stem() };
-    let template = Template::parse(&text, name, fallback_id.or(place.and_then(|place| place.to_str())))?;
+    let mut document = parse_document(&text, name)?;
+    let tests = if is_template_file { tests_file::read_into(&mut document, file) } else { Ok(()) };
+    let id = fallback_id.or(place.and_then(|place| place.to_str()));
+    let template = match (tests, Template::from_value(document, id)) {
+        (Ok(()), template) => template?,
+        (Err(Error::Invalid { violations: mut all }), Err(Error::Invalid { violations })) => {
+            all.extend_under("", violations);
+            return Err(all.into());
+        }
+        (Err(error), _) => return Err(error),
+    };
     let directory = path::absolute(file).ok().and_then(|file| file.parent().map(Path::to_owned));
     Ok(Template { directory, ..template })
 }
@@ -60,7 +71,7 @@ pub fn read_text(file: &Path) -> Result<String> {
 /// [`Error::Invalid`] where it cannot be read, is too large, or is neither.
 pub fn read_document(file: &Path) -> Result<serde_json::Value> {
     let name = format!("`{}`", file.display());
-    crate::parse_document(&read_bounded(file, &name)?, &name)
+    parse_document(&read_bounded(file, &name)?, &name)
 }
 
 fn read_bounded(file: &Path, name: &str) -> Result<String> {

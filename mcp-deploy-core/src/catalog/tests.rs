@@ -243,3 +243,76 @@ fn repositories_need_a_place_for_their_copies() {
         "`/templates_cache` is missing: the directory that copies of `template_repositories` are kept in; `MCP_TEMPLATES_CACHE` names it"
     );
 }
+
+/// A directory of one template, with these tests beside it.
+fn tested(tests: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let template = yaml("One") + "id: alpha\ntools: [{name: greet}]\n";
+    fs::write(directory.path().join("template.yaml"), template).unwrap();
+    fs::write(directory.path().join("tests.json"), tests).unwrap();
+    directory
+}
+
+#[test]
+fn the_tests_beside_a_template_are_its_own_and_are_read_again_when_they_change() {
+    let parent = tempfile::tempdir().unwrap();
+    write(parent.path(), "alpha", &yaml("One"));
+    let catalog = Catalog::new([parent.path().to_owned()]);
+    assert!(catalog.get("alpha").unwrap().tests.is_empty());
+    fs::write(parent.path().join("alpha/tests.json"), r#"[{"tool": "greet", "equals": null}]"#).unwrap();
+    let template = catalog.get("alpha").unwrap();
+    assert_eq!(
+        (&*template.tests[0].tool, &template.tests[0].equals),
+        ("greet", &Some(serde_json::Value::Null))
+    );
+}
+
+#[test]
+fn what_is_wrong_with_template_and_tests_is_told_at_once() {
+    let directory = tested("[{]");
+    let file = directory.path().join("template.yaml");
+    fs::write(&file, "id: alpha\nname: One\nversion: '1'\n").unwrap();
+    let error = Catalog::load(directory.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("tests.json` is not JSON") && error.contains("`/description` is missing"),
+        "{error}"
+    );
+    fs::write(&file, yaml("One") + "id: alpha\ntests: []\n").unwrap();
+    fs::write(directory.path().join("tests.json"), "[]").unwrap();
+    let error = Catalog::load(directory.path()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("`/tests` is given, and `") && error.ends_with("keep one of the two"),
+        "{error}"
+    );
+}
+
+#[test]
+fn tests_of_another_template_beside_a_file_are_not_taken_for_its_own() {
+    let directory = tested("[{]");
+    let other = directory.path().join("other.yaml");
+    fs::write(&other, yaml("Other") + "id: other\n").unwrap();
+    assert!(Catalog::load(&other).unwrap().tests.is_empty());
+}
+
+#[test]
+fn tests_are_as_bounded_as_a_template() {
+    let directory = tested(&format!("[{}]", " ".repeat(2_000_000)));
+    let error = Catalog::load(directory.path()).unwrap_err().to_string();
+    assert!(error.ends_with("has 3 MB; at most 1 MiB is read"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn tests_that_lie_elsewhere_are_refused_and_no_pipe_is_waited_for() {
+    let elsewhere = tested("[]");
+    let directory = tested("[]");
+    let file = directory.path().join("tests.json");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("tests.json"), &file).unwrap();
+    let error = Catalog::load(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("is a link that leaves the template's directory"), "{error}");
+    fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let error = Catalog::load(directory.path()).unwrap_err().to_string();
+    assert!(error.ends_with("tests.json` is no file"), "{error}");
+}

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// No wait is longer: a clock has an end.
-const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 
 /// How to deploy.
 #[derive(Debug, Clone)]
@@ -150,25 +150,8 @@ async fn settle(
     let patience = patience.min(LONGEST_WAIT);
     let deadline = Instant::now() + patience;
     let ours = deployed.as_ref().map(|deployed| deployed.revision);
-    options.report(Progress::Phase(Phase::Starting));
     let settled = async {
-        let is_over =
-            |deployment: &Deployment| deployment.is_settled() || superseded(deployment, ours).is_some();
-        let ready = async {
-            match deployed.filter(is_over) {
-                Some(ready) => Ok(ready),
-                None => backend.wait_for(name, is_over).await,
-            }
-        };
-        let Ok(ready) = timeout_at(deadline, ready).await else {
-            let last_seen = match backend.get(name).await {
-                Ok(Deployment { status, failure: Some(failure), .. }) => format!("{status}, {failure}"),
-                Ok(deployment) => deployment.status.to_string(),
-                Err(error) => error.to_string(),
-            };
-            return Err(Error::timeout(name, "ready", patience, Some(last_seen)));
-        };
-        let ready = working(ready?, ours)?;
+        let ready = started(backend, name, deployed, deadline, patience, options).await?;
         if ready.status == Status::Stopped {
             return Ok(ready);
         }
@@ -179,6 +162,35 @@ async fn settle(
         Err(error) => Err(with_log_tail(backend, error).await),
         settled => settled,
     }
+}
+
+/// Waits until the platform calls it ready, or stopped as it should be.
+pub(super) async fn started(
+    backend: &dyn DeploymentBackend,
+    name: &DeploymentName,
+    deployed: Option<Deployment>,
+    deadline: Instant,
+    patience: Duration,
+    options: &DeployOptions,
+) -> Result<Deployment> {
+    options.report(Progress::Phase(Phase::Starting));
+    let ours = deployed.as_ref().map(|deployed| deployed.revision);
+    let is_over = |deployment: &Deployment| deployment.is_settled() || superseded(deployment, ours).is_some();
+    let ready = async {
+        match deployed.filter(is_over) {
+            Some(ready) => Ok(ready),
+            None => backend.wait_for(name, is_over).await,
+        }
+    };
+    let Ok(ready) = timeout_at(deadline, ready).await else {
+        let last_seen = match backend.get(name).await {
+            Ok(Deployment { status, failure: Some(failure), .. }) => format!("{status}, {failure}"),
+            Ok(deployment) => deployment.status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        return Err(Error::timeout(name, "ready", patience, Some(last_seen)));
+    };
+    working(ready?, ours)
 }
 
 #[cfg(feature = "probe")]

@@ -29,6 +29,12 @@ pub(super) async fn with_last_lines(
     if !failure.log_tail.is_empty() {
         return failure;
     }
+    let lines = last_lines(backend, name).await;
+    failure.log_tail(lines)
+}
+
+/// The last lines that a server wrote, as far as they can be had.
+pub(super) async fn last_lines(backend: &dyn DeploymentBackend, name: &DeploymentName) -> Vec<String> {
     let now = LogOptions { tail: Some(LOG_TAIL_LINES), ..LogOptions::default() };
     let mut lines = messages(backend, name, now).await;
     if lines.len() < LOG_TAIL_LINES && backend.capabilities().previous_logs {
@@ -37,7 +43,7 @@ pub(super) async fn with_last_lines(
         before.append(&mut lines);
         lines = before.split_off(before.len().saturating_sub(LOG_TAIL_LINES));
     }
-    failure.log_tail(lines)
+    lines
 }
 
 async fn messages(

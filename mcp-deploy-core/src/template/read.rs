@@ -5,21 +5,20 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, scalar};
-use super::{Template, tools, transport, volumes};
+use super::{Template, tool_tests, tools, transport, volumes};
 use crate::error::{first_key, pointer_token};
 use crate::resolve::MAX_REPLICAS;
 use crate::schema::is_env_name;
 use crate::{ConfigSchema, ImageRef, Resources, TemplateId, Violation, Violations};
 
 /// Fields that deploying does not need and that are kept as they are.
-const METADATA: [&str; 9] = [
+const METADATA: [&str; 8] = [
     "$schema",
     "capabilities",
     "examples",
     "has_image",
     "license",
     "origin",
-    "tests",
     "tool_discovery",
     "tool_endpoint",
 ];
@@ -52,6 +51,8 @@ fn take_all(fields: &mut Fields, fallback_id: Option<&str>) -> Template {
     }
     let transport = transport::transport(fields);
     let (volumes, mounts) = volumes::volumes(fields);
+    let tools = tools::tools(fields);
+    let tests = tool_tests::tool_tests(fields, &tools);
     Template {
         // What follows the first violation is never seen.
         id: id.unwrap_or_else(placeholder_id),
@@ -73,7 +74,8 @@ fn take_all(fields: &mut Fields, fallback_id: Option<&str>) -> Template {
         mounts,
         config_schema: config_schema.unwrap_or_else(any_schema),
         default_config,
-        tools: tools::tools(fields),
+        tools,
+        tests,
         health: fields.take("health"),
         resources: resources(fields),
         replicas: replicas(fields),

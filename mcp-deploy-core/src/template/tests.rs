@@ -292,3 +292,54 @@ fn yaml_says_the_same_as_json() {
     let text = "id: demo\nname: Demo\ndescription: Greets.\nversion: \"1.0.0\"\nports:\n  7071: 7071\n";
     assert_eq!(Template::parse(text, "it", None).unwrap().transport.port, 7071);
 }
+
+#[test]
+fn a_test_is_a_call_with_what_its_answer_has_to_be() {
+    let template = with(json!({
+        "tools": [{"name": "say_hello"}],
+        "tests": [
+            {"tool": "say_hello", "arguments": {"name": "Ada"}, "contains": "Ada"},
+            {"tool": "say_hello", "equals": {"greeting": "Hello"}},
+            {"tool": "say_hello", "fails": true},
+        ],
+    }))
+    .unwrap();
+    let written = serde_json::to_value(&template).unwrap();
+    assert_eq!(
+        written["tests"],
+        json!([
+            {"tool": "say_hello", "arguments": {"name": "Ada"}, "contains": "Ada"},
+            {"tool": "say_hello", "equals": {"greeting": "Hello"}},
+            {"tool": "say_hello", "fails": true},
+        ])
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_with_tests_is_told_at_once() {
+    let complaint = complaints(json!({
+        "tools": [{"name": "say_hello"}, {"name": "count"}],
+        "tests": [
+            {"tool": "say_helo", "contains": ""},
+            {"tool": "xyz", "arguments": ["Ada"], "equal": 1},
+            {"contains": 7, "fails": "yes", "whatever/else": 1},
+            {"tool": 3},
+            "say_hello",
+        ],
+    }));
+    insta::assert_snapshot!(complaint, @r#"
+    11 rules are broken:
+      `/tests/0/tool` is `say_helo`, which is none of the template's tools; did you mean `say_hello`?
+      `/tests/0/contains` is empty, which every answer contains; a text
+      `/tests/1/tool` is `xyz`, which is none of the template's tools; they are `say_hello`, `count`
+      `/tests/1/arguments` is sequence; expected a map
+      `/tests/1/equal` is unknown; did you mean `equals`?
+      `/tests/2/tool` is missing; the name of the tool that is called
+      `/tests/2/contains` is integer `7`; expected a string
+      `/tests/2/fails` is string "yes"; expected a boolean
+      `/tests/2/whatever~1else` is unknown; a test has `tool`, `arguments`, `contains`, `equals`, `fails`
+      `/tests/3/tool` is integer `3`; expected a string
+      `/tests/4` is no test; an object with `tool`, `arguments`, `contains`, `equals`
+    "#);
+    insta::assert_snapshot!(complaints(json!({"tests": {"tool": "say_hello"}})), @"`/tests` is map; expected a sequence");
+}

@@ -35,7 +35,7 @@ pub(crate) async fn a_container_that_is_killed_shows_at_once(daemon: &Daemon) {
     // The next look says the same, and a start mends it.
     let listed = daemon.backend.list(&Selector::named(&spec.name)).await.unwrap();
     assert_eq!(listed[0].status, Status::Failed);
-    daemon.backend.scale(&spec.name, 1).await.unwrap();
+    daemon.manager().start(None, &spec.name).await.unwrap();
     assert!(daemon.backend.get(&spec.name).await.unwrap().ready);
     daemon.remove_all(&spec.name).await;
 }

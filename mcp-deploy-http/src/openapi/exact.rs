@@ -12,7 +12,7 @@ use super::operation::Named;
 use super::words;
 
 /// The fields with a `skip_serializing_if`.
-const LEFT_OUT: [(&str, &[&str]); 11] = [
+const LEFT_OUT: [(&str, &[&str]); 12] = [
     ("Deployment", &["drift"]),
     ("Exposure", &["host", "class", "tls_secret", "issuer"]),
     ("McpReport", &["authorization_required"]),
@@ -36,6 +36,7 @@ const LEFT_OUT: [(&str, &[&str]); 11] = [
             "mounts",
             "default_config",
             "tools",
+            "tests",
             "health",
             "autoscaling",
             "placement",
@@ -45,6 +46,7 @@ const LEFT_OUT: [(&str, &[&str]); 11] = [
     ),
     ("Tool", &["description"]),
     ("ToolAnswer", &["structured"]),
+    ("ToolTest", &["arguments", "contains", "equals", "fails"]),
     ("Violation", &["expected"]),
     ("Volume", &["size", "storage_class"]),
 ];

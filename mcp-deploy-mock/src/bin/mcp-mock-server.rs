@@ -40,6 +40,7 @@ Behaviours:
   not-mcp            Answers every path with a web page
   local-only         Refuses every host name but those of its own machine, as SDKs do by default
   mute               Reads requests and never answers them
+  mute-calls         Answers everything but calls of tools
   unauthorized       Answers 401 and wants a bearer token
 
 Environment:
@@ -111,6 +112,7 @@ enum Behaviour {
     NotMcp,
     LocalOnly,
     Mute,
+    MuteCalls,
     Unauthorized,
 }
 
@@ -150,7 +152,11 @@ fn parse(
     let behaviour = behaviour.map_or(Ok(Behaviour::Well), |text| parse_behaviour(&text))?;
     let only_http = matches!(
         behaviour,
-        Behaviour::NotMcp | Behaviour::LocalOnly | Behaviour::Mute | Behaviour::Unauthorized
+        Behaviour::NotMcp
+            | Behaviour::LocalOnly
+            | Behaviour::Mute
+            | Behaviour::MuteCalls
+            | Behaviour::Unauthorized
     );
     if only_http && transport == Transport::Stdio {
         return Err("this behaviour is one of the transport `http`, and `stdio` was given".to_owned());
@@ -192,6 +198,7 @@ fn parse_behaviour(text: &str) -> Result<Behaviour, String> {
         ("not-mcp", "") => Behaviour::NotMcp,
         ("local-only", "") => Behaviour::LocalOnly,
         ("mute", "") => Behaviour::Mute,
+        ("mute-calls", "") => Behaviour::MuteCalls,
         ("unauthorized", "") => Behaviour::Unauthorized,
         _ => return Err(format!("unknown behaviour `{text}`")),
     })
@@ -259,6 +266,7 @@ impl Options {
             Behaviour::NotMcp => HttpMode::NotMcp,
             Behaviour::LocalOnly => HttpMode::LocalOnly,
             Behaviour::Mute => HttpMode::Mute,
+            Behaviour::MuteCalls => HttpMode::MuteCalls,
             Behaviour::Unauthorized => HttpMode::Unauthorized,
             _ => HttpMode::Mcp,
         }
