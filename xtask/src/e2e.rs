@@ -1,6 +1,8 @@
 //! `cargo xtask e2e PLATFORM`: a real platform, and a server or a client that others have written.
 
+mod bases;
 mod http;
+mod templates;
 
 use std::env;
 use std::ffi::OsString;
@@ -37,7 +39,10 @@ pub(crate) enum Platform {
 pub(crate) fn run(sh: &Shell, platform: Platform, load: Option<&str>) -> Result<()> {
     cmd!(sh, "cargo build --workspace").run()?;
     match platform {
-        Platform::Docker => docker(sh, &packages(sh)?),
+        Platform::Docker => {
+            docker(sh, &packages(sh)?)?;
+            templates::run(sh)
+        }
         Platform::Http => http::run(sh),
         Platform::Kubernetes => kubernetes(sh, &packages(sh)?, load),
     }
