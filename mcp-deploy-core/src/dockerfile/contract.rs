@@ -202,14 +202,10 @@ fn process(image: &Image<'_>, template: &Template, findings: &mut Findings) {
     }
     let Some(first) = image.entrypoint.or(image.command) else {
         if template.command.is_empty() {
+            // A base image may bring one; `scratch` has nothing.
+            let list = if image.is_from_scratch { &mut findings.violations } else { &mut findings.warnings };
             let finding = Finding::new(image.from, "has neither `ENTRYPOINT` nor `CMD`");
-            let finding = finding.expected(r#"`ENTRYPOINT ["server"]`"#);
-            // Another base image may bring one.
-            if image.is_from_scratch {
-                findings.violations.push(finding)
-            } else {
-                findings.warnings.push(finding)
-            }
+            list.push(finding.expected(r#"`ENTRYPOINT ["server"]`"#));
         }
         return;
     };
