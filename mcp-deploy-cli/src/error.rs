@@ -27,7 +27,7 @@ pub(crate) enum Error {
     #[error("the tool `{0}` answered that it failed")]
     ToolFailed(String),
     /// Templates that were checked break rules; which, is on stdout.
-    #[error("{broken} of {} broken", counted(*.checked))]
+    #[error("rules are broken by {broken} of {checked} template{}", if *.checked == 1 { "" } else { "s" })]
     BrokenTemplates { broken: usize, checked: usize },
     /// What would be written is there already; it was not touched.
     #[error("`{}` is there already", .0.display())]
@@ -131,11 +131,6 @@ impl Error {
             Self::ClosedPipe | Self::Interrupted => Vec::new(),
         }
     }
-}
-
-/// `1 template is`, `3 templates are`.
-fn counted(templates: usize) -> String {
-    if templates == 1 { "1 template is".to_owned() } else { format!("{templates} templates are") }
 }
 
 /// The exit code of an error's kind, as `--help` lists them.

@@ -31,6 +31,7 @@ pub(super) fn check(dockerfile: &Dockerfile, template: &Template) -> Findings {
 struct Image<'a> {
     /// The `FROM` of the last stage: where something is missing.
     from: usize,
+    is_from_scratch: bool,
     exposed: Vec<Exposed>,
     port_variable: Option<(usize, String)>,
     healthcheck: Option<&'a Instruction>,
@@ -52,6 +53,7 @@ impl<'a> Image<'a> {
     fn of(dockerfile: &'a Dockerfile) -> Self {
         let mut image = Self {
             from: 1,
+            is_from_scratch: false,
             exposed: Vec::new(),
             port_variable: None,
             healthcheck: None,
@@ -61,7 +63,9 @@ impl<'a> Image<'a> {
             stages: Vec::new(),
         };
         let mut variables = Variables::new(dockerfile);
-        for stage in of_the_image(dockerfile) {
+        let stages = of_the_image(dockerfile);
+        image.is_from_scratch = stages.first().is_some_and(|stage| stage[0].arguments.starts_with("scratch"));
+        for stage in stages {
             image.from = stage[0].line;
             image.stages.push((stage[0].line, stage[stage.len() - 1].line));
             variables.enter_stage();
@@ -198,10 +202,10 @@ fn process(image: &Image<'_>, template: &Template, findings: &mut Findings) {
     }
     let Some(first) = image.entrypoint.or(image.command) else {
         if template.command.is_empty() {
-            findings.violations.push(
-                Finding::new(image.from, "has neither `ENTRYPOINT` nor `CMD`")
-                    .expected(r#"`ENTRYPOINT ["server"]`"#),
-            );
+            // A base image may bring one; `scratch` has nothing.
+            let list = if image.is_from_scratch { &mut findings.violations } else { &mut findings.warnings };
+            let finding = Finding::new(image.from, "has neither `ENTRYPOINT` nor `CMD`");
+            list.push(finding.expected(r#"`ENTRYPOINT ["server"]`"#));
         }
         return;
     };

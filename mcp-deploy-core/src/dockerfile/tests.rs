@@ -143,12 +143,18 @@ fn an_image_that_keeps_the_contract_has_no_findings() {
 
 #[test]
 fn a_bare_dockerfile_breaks_every_clause_and_says_so_at_the_last_from() {
-    insta::assert_snapshot!(checked("FROM a AS b\nEXPOSE 8080\nUSER 1000\nFROM c\nRUN x\n", json!({})), @r#"
+    insta::assert_snapshot!(checked("FROM a AS b\nEXPOSE 8080\nUSER 1000\nFROM scratch\nRUN x\n", json!({})), @r#"
     Dockerfile:4: exposes no port; `EXPOSE 8080`
     Dockerfile:4: has no `HEALTHCHECK`; `HEALTHCHECK CMD [...]` that asks the server at `PORT`
     Dockerfile:4: has no `USER`: it runs as that of its base image, mostly root; `USER 1000`
     Dockerfile:4: has neither `ENTRYPOINT` nor `CMD`; `ENTRYPOINT ["server"]`
     "#);
+}
+
+#[test]
+fn what_runs_may_come_with_the_base_image() {
+    let told = with("ENTRYPOINT [\"/server\"]\n", "", json!({}));
+    insta::assert_snapshot!(told, @r#"warning: Dockerfile:4: has neither `ENTRYPOINT` nor `CMD`; `ENTRYPOINT ["server"]`"#);
 }
 
 #[test]
