@@ -59,7 +59,12 @@ impl Sandbox {
         let mut roots = Vec::new();
         let mut problems = Vec::new();
         for path in directories {
-            match Dir::open_ambient_dir(path, ambient_authority()) {
+            let opened = Dir::open_ambient_dir(path, ambient_authority()).and_then(|directory| {
+                // A directory can be open for somebody who may not look into it.
+                directory.entries()?;
+                Ok(directory)
+            });
+            match opened {
                 Ok(directory) => roots.push(Root { path: path.components().collect(), directory }),
                 Err(error) => problems.push(format!("`{}` cannot be opened: {error}", path.display())),
             }
@@ -225,7 +230,7 @@ impl Walk<'_> {
     }
 
     fn path(&self) -> PathBuf {
-        self.root.path.join(self.inside())
+        self.root.path.iter().chain(self.below.iter().map(|(name, _)| name.as_os_str())).collect()
     }
 
     /// Where `..` leads to from the allowed directory, with what is ahead of it: another one may be there.
