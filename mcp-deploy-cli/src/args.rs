@@ -95,7 +95,7 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 where the tool answers that it failed.
     Call(call::Options),
-    /// List, show and check templates
+    /// List, show, check and write templates
     #[command(subcommand)]
     Templates(templates::Command),
     /// Remove what Docker deployments have left and nothing owns any more

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io;
+use std::path::PathBuf;
 
 use mcp_deploy_core::{Error as CoreError, Failure, Violations, causes};
 use serde::Serialize;
@@ -24,6 +25,12 @@ pub(crate) enum Error {
     /// The tool ran and answered that it failed; its answer is on stdout.
     #[error("the tool `{0}` answered that it failed")]
     ToolFailed(String),
+    /// Templates that were checked break rules; which, is on stdout.
+    #[error("{broken} of {} broken", counted(*.checked))]
+    BrokenTemplates { broken: usize, checked: usize },
+    /// What would be written is there already; it was not touched.
+    #[error("`{}` is there already", .0.display())]
+    Exists(PathBuf),
     /// The program's own input and output.
     #[error("failed to {operation}")]
     Io { operation: &'static str, source: io::Error },
@@ -52,6 +59,8 @@ impl Error {
             Self::Verbs(errors) => errors.first().map_or(1, exit_code),
             Self::ToolNotFound { .. } => 4,
             Self::ToolFailed(_) | Self::Io { .. } => 1,
+            Self::BrokenTemplates { .. } => 3,
+            Self::Exists(_) => 5,
             #[cfg(feature = "serve")]
             Self::Serve(error) => match error {
                 mcp_deploy_http::ServeError::Settings(_) => 3,
@@ -78,12 +87,22 @@ impl Error {
             Self::Verbs(errors) => errors.iter().map(Report::of_verb).collect(),
             Self::ToolNotFound { .. } => vec![Report::new("tool_not_found", self)],
             Self::ToolFailed(_) => vec![Report::new("tool_failed", self)],
+            Self::BrokenTemplates { .. } => vec![Report::new("invalid", self)],
+            Self::Exists(_) => {
+                let hint = Some("choose another name or another `--directory`, or move it away".to_owned());
+                vec![Report { hint, ..Report::new("conflict", self) }]
+            }
             Self::Io { .. } => vec![Report::new("io", self)],
             #[cfg(feature = "serve")]
             Self::Serve(error) => vec![Report::new("serve", error)],
             Self::ClosedPipe | Self::Interrupted => Vec::new(),
         }
     }
+}
+
+/// `1 template is`, `3 templates are`.
+fn counted(templates: usize) -> String {
+    if templates == 1 { "1 template is".to_owned() } else { format!("{templates} templates are") }
 }
 
 /// The exit code of an error's kind, as `--help` lists them.

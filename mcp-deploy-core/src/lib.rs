@@ -104,5 +104,5 @@ pub use spec::{
     REDACTED, Relaxation, ResourceAmounts, Resources, RestartPolicy, RunAsUser, Secrets, Security,
     TemplateVersion, Tool, Transport, TransportKind, Volume,
 };
-pub use template::Template;
+pub use template::{TEMPLATE_SCHEMA, Template};
 pub use wait::DeploymentBackendExt;

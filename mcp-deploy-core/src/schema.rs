@@ -11,6 +11,8 @@ use std::fmt;
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
+#[cfg(test)]
+pub(crate) use self::property::Extensions;
 pub use self::property::{Property, VolumeMount};
 pub(crate) use self::property::{is_env_name, names_a_secret};
 use crate::error::first_key;

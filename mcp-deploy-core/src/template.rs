@@ -1,6 +1,7 @@
 //! What an author writes about one MCP server, in every accepted form, as one normalized type.
 
 mod fields;
+mod json_schema;
 mod read;
 mod tools;
 mod transport;
@@ -8,6 +9,7 @@ mod volumes;
 
 use std::collections::BTreeMap;
 
+pub use json_schema::TEMPLATE_SCHEMA;
 pub(crate) use volumes::is_host_path;
 
 use serde::Serialize;

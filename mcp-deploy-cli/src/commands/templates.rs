@@ -1,14 +1,16 @@
-//! `templates list`, `show` and `validate`.
+//! `templates list` and `show`; what authors use is in files of its own.
 
-use std::path::{Path, PathBuf};
+mod new;
+mod scaffold;
+mod schema;
+mod validate;
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use mcp_deploy_core::{Catalog, Property, Request, Template, Templates, Violations, missing};
-use serde::Serialize;
+use mcp_deploy_core::{Catalog, Property, Request, Template, Templates, missing};
 use serde_json::Value;
 
-use super::{completions, read_template, warn};
+use super::{completions, read_template};
 use crate::error::Result;
 use crate::output::{Format, Show, details, header, or_dash, show, table, talk};
 
@@ -19,8 +21,12 @@ pub(crate) enum Command {
     List,
     /// Show a template and the configuration that it takes
     Show(ShowOptions),
-    /// Check a template's file or directory; everything that is wrong is listed
-    Validate(ValidateOptions),
+    /// Check templates, and the Dockerfiles beside them; everything that is wrong is listed
+    Validate(validate::Options),
+    /// Write a new template: a server that runs, its Dockerfile and its tests
+    New(new::Options),
+    /// Print the JSON Schema of a template's file, for editors
+    Schema,
 }
 
 #[derive(Args)]
@@ -30,17 +36,13 @@ pub(crate) struct ShowOptions {
     template: String,
 }
 
-#[derive(Args)]
-pub(crate) struct ValidateOptions {
-    /// The template's file, or the directory that holds it
-    path: PathBuf,
-}
-
 pub(crate) fn run(command: &Command, catalog: &Catalog, format: Format) -> Result<()> {
     match command {
         Command::List => list(catalog, format),
         Command::Show(ShowOptions { template: named }) => show(&*read_template(named, catalog)?, format),
-        Command::Validate(ValidateOptions { path }) => validate(path, format),
+        Command::Validate(options) => validate::run(options, format),
+        Command::New(options) => new::run(options, format),
+        Command::Schema => schema::run(format),
     }
 }
 
@@ -52,32 +54,6 @@ fn list(catalog: &Catalog, format: Format) -> Result<()> {
     }
     let templates: Vec<&Template> = templates.values().map(|template| &**template).collect();
     show(&templates, format)
-}
-
-/// What a check found.
-#[derive(Serialize)]
-struct Checked {
-    id: String,
-    version: String,
-    warnings: Violations,
-}
-
-fn validate(path: &Path, format: Format) -> Result<()> {
-    let template = Catalog::load(path)?;
-    warn(&template);
-    let checked =
-        Checked { id: template.id.to_string(), version: template.version, warnings: template.warnings };
-    show(&checked, format)
-}
-
-impl Show for Checked {
-    fn table(&self, _wide: bool) -> String {
-        format!("`{}` {} is a good template\n", self.id, self.version)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        vec![&self.id]
-    }
 }
 
 impl Show for Vec<&Template> {

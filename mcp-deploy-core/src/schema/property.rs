@@ -42,7 +42,7 @@ pub enum VolumeMount {
 /// The words of ours in a property's schema.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Extensions {
+pub(crate) struct Extensions {
     env_mapping: Option<String>,
     env_separator: Option<String>,
     sensitive: Option<bool>,

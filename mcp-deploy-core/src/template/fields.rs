@@ -66,6 +66,12 @@ impl Fields {
         self.violations.push(Violation::new(pointer, problem).expected(expected));
     }
 
+    /// The names of all fields that were asked for.
+    #[cfg(test)]
+    pub(super) fn known(self) -> Vec<&'static str> {
+        self.known
+    }
+
     /// What is wrong, and what nobody read.
     pub(super) fn notes(mut self) -> (Violations, Violations) {
         for field in self.left.keys() {

@@ -30,15 +30,29 @@ pub(super) fn template(
     fallback_id: Option<&str>,
 ) -> Result<Template, Violations> {
     let mut fields = Fields::new(fields);
-    let id = id(&mut fields, fallback_id);
-    let config_schema = config_schema(&mut fields);
+    let template = take_all(&mut fields, fallback_id);
+    let (violations, warnings) = fields.notes();
+    violations.into_result(Template { warnings, ..template })
+}
+
+/// The names of the fields that are read.
+#[cfg(test)]
+pub(super) fn known_fields() -> Vec<&'static str> {
+    let mut fields = Fields::new(Map::new());
+    take_all(&mut fields, None);
+    fields.known()
+}
+
+fn take_all(fields: &mut Fields, fallback_id: Option<&str>) -> Template {
+    let id = id(fields, fallback_id);
+    let config_schema = config_schema(fields);
     let default_config: Map<String, Value> = fields.take("default_config").unwrap_or_default();
     if let Some(schema) = &config_schema {
         check_defaults(schema, &default_config, &mut fields.violations);
     }
-    let transport = transport::transport(&mut fields);
-    let (volumes, mounts) = volumes::volumes(&mut fields);
-    let template = Template {
+    let transport = transport::transport(fields);
+    let (volumes, mounts) = volumes::volumes(fields);
+    Template {
         // What follows the first violation is never seen.
         id: id.unwrap_or_else(placeholder_id),
         name: fields.required("name", "the server's name for people"),
@@ -49,20 +63,20 @@ pub(super) fn template(
         tags: fields.take("tags").unwrap_or_default(),
         documentation_url: fields.take("documentation_url"),
         source_url: fields.take("source_url"),
-        written_image: image(&mut fields),
+        written_image: image(fields),
         pull_policy: fields.take("pull_policy"),
-        environment_variables: environment(&mut fields, transport.port),
+        environment_variables: environment(fields, transport.port),
         transport,
-        command: words(&mut fields, "command"),
-        args: words(&mut fields, "args"),
+        command: words(fields, "command"),
+        args: words(fields, "args"),
         volumes,
         mounts,
         config_schema: config_schema.unwrap_or_else(any_schema),
         default_config,
-        tools: tools::tools(&mut fields),
+        tools: tools::tools(fields),
         health: fields.take("health"),
-        resources: resources(&mut fields),
-        replicas: replicas(&mut fields),
+        resources: resources(fields),
+        replicas: replicas(fields),
         autoscaling: fields.take("autoscaling"),
         placement: fields.take("placement"),
         security: fields.take("security").unwrap_or_default(),
@@ -76,9 +90,7 @@ pub(super) fn template(
             .filter_map(|field| Some((field.to_owned(), fields.raw(field)?)))
             .collect(),
         warnings: Violations::default(),
-    };
-    let (violations, warnings) = fields.notes();
-    violations.into_result(Template { warnings, ..template })
+    }
 }
 
 fn placeholder_id() -> TemplateId {

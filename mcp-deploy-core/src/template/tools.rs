@@ -9,7 +9,7 @@ use super::fields::Fields;
 use crate::Tool;
 
 #[derive(Deserialize)]
-struct Written {
+pub(super) struct Written {
     name: String,
     description: Option<String>,
     #[serde(alias = "inputSchema")]

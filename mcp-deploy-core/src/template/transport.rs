@@ -15,7 +15,7 @@ const A_KIND: &str = "`http` (or `streamable-http`), `sse` or `stdio`";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Written {
+pub(super) struct Written {
     default: Option<String>,
     supported: Vec<String>,
     port: Option<Value>,
