@@ -14,6 +14,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::exclusions::Exclusions;
+use crate::listing::Kind;
 use crate::place::Place;
 use crate::refusal::Refusal;
 
@@ -59,7 +60,12 @@ impl Sandbox {
         let mut roots = Vec::new();
         let mut problems = Vec::new();
         for path in directories {
-            match Dir::open_ambient_dir(path, ambient_authority()) {
+            let opened = Dir::open_ambient_dir(path, ambient_authority()).and_then(|directory| {
+                // A directory can be open for somebody who may not look into it.
+                directory.entries()?;
+                Ok(directory)
+            });
+            match opened {
                 Ok(directory) => roots.push(Root { path: path.components().collect(), directory }),
                 Err(error) => problems.push(format!("`{}` cannot be opened: {error}", path.display())),
             }
@@ -109,10 +115,10 @@ impl Sandbox {
             if self.exclusions.hide(&inside) {
                 return Err(Refusal::Hidden { path: asked.to_owned() });
             }
-            let kind = walk.here().symlink_metadata(&name).map(|metadata| metadata.file_type());
+            let found = walk.here().symlink_metadata(&name).map(|metadata| Kind::of(&metadata));
             let is_last = walk.ahead.is_empty();
-            match kind {
-                Ok(kind) if kind.is_symlink() => {
+            match found {
+                Ok(Kind::Link) => {
                     let link = here.display().to_string();
                     if !self.follow_links {
                         return Err(Refusal::Link { path: asked.to_owned(), link });
@@ -134,16 +140,16 @@ impl Sandbox {
                 Err(error) if missing == Missing::Refuse || error.kind() != io::ErrorKind::NotFound => {
                     return Err(Refusal::io("reach", asked, error));
                 }
-                Ok(kind) if !kind.is_dir() => {
+                Ok(kind @ (Kind::File | Kind::Other)) => {
                     let path = here.display().to_string();
-                    return Err(Refusal::Kind { path, found: "no directory", wanted: "a directory" });
+                    return Err(Refusal::Kind { path, found: kind.named(), wanted: "a directory" });
                 }
-                found => {
-                    if found.is_err() {
-                        make(walk.here(), &name).map_err(|error| Refusal::io("make", asked, error))?;
-                    }
+                Ok(Kind::Directory) | Err(_) => {
                     if walk.below.len() == MAX_DEPTH {
                         return Err(Refusal::TooDeep { path: asked.to_owned(), limit: MAX_DEPTH });
+                    }
+                    if found.is_err() {
+                        make(walk.here(), &name).map_err(|error| Refusal::io("make", asked, error))?;
                     }
                     let next = walk.here().open_dir_nofollow(&name);
                     let next = next.map_err(|error| Refusal::io("enter", asked, error))?;
@@ -225,7 +231,7 @@ impl Walk<'_> {
     }
 
     fn path(&self) -> PathBuf {
-        self.root.path.join(self.inside())
+        self.root.path.iter().chain(self.below.iter().map(|(name, _)| name.as_os_str())).collect()
     }
 
     /// Where `..` leads to from the allowed directory, with what is ahead of it: another one may be there.

@@ -14,6 +14,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::limit::GlobalConcurrencyLimitLayer;
 
 use crate::settings::Settings;
 use crate::tools::FileServer;
@@ -21,8 +22,11 @@ use crate::tools::FileServer;
 /// How long requests may go on once the server was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What one call may carry; a larger file is written with `append`.
-const MAX_BODY: usize = 16 << 20;
+/// What one call may carry, in bytes; a larger file is written with `append`.
+const MAX_BODY: usize = 4 << 20;
+
+/// How many calls are taken in at a time: each is in memory some three times. Others wait.
+const CALLS: usize = 12;
 
 /// Serves until SIGTERM or Ctrl-C, and lets open requests end.
 ///
@@ -64,10 +68,12 @@ fn app(server: FileServer, stopping: &CancellationToken) -> Router {
     let files = server.clone();
     let mcp = StreamableHttpService::new(move || Ok(files.clone()), sessions, config);
     Router::new()
+        .route_service("/mcp", mcp)
+        .layer(GlobalConcurrencyLimitLayer::new(CALLS))
+        // From here on, who asks how it is does not wait for others.
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
         .with_state(server)
-        .route_service("/mcp", mcp)
 }
 
 /// Ready is who can read what it is to serve.

@@ -31,9 +31,10 @@ impl Settings {
         };
         let mut note = |problem: String| problems.push(problem);
 
-        let port = value("PORT", "8080");
-        let port =
-            port.parse().unwrap_or_else(|_| wrong(&mut note, "PORT", &port, "a number from 0 to 65535"));
+        let port = port(&variable).unwrap_or_else(|problem| {
+            note(problem);
+            0
+        });
         let size = value("MAX_FILE_SIZE", "100");
         let max_file_size: u64 = match size.parse() {
             Ok(size @ 1..=1000) => size,

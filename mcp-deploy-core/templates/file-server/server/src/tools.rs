@@ -67,7 +67,7 @@ struct WriteFile {
     /// How the content is given.
     #[serde(default)]
     encoding: Encoding,
-    /// Whether the content comes behind what the file holds, and not in its place.
+    /// Whether the content comes behind what the file holds: for more than the 4 MiB of one call.
     #[serde(default)]
     append: bool,
 }

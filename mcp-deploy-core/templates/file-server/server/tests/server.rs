@@ -158,7 +158,8 @@ async fn exclude_patterns_hide_what_they_fit() {
     let served = Served::start(&[("ALLOWED_DIRECTORIES", &path), ("EXCLUDE_PATTERNS", "*.{key,pem}:.git")]);
     let listed = served.call("list_directory", json!({ "path": "." })).await.unwrap();
     let listed: Value = serde_json::from_str(&listed[0]).unwrap();
-    assert_eq!(listed["entries"], json!([{ "name": "file", "kind": "file", "size": 7 }]));
+    let entries = json!([{ "name": "file", "kind": "file", "size": 7 }]);
+    assert_eq!(listed, json!({ "path": path, "entries": entries }));
     let refused = served.call("read_file", json!({ "path": "server.key" })).await.unwrap_err();
     assert_eq!(refused, "`server.key` is hidden by `exclude_patterns`");
     let found = served.call("search_files", json!({ "path": ".", "pattern": "*" })).await.unwrap();
@@ -197,6 +198,34 @@ fn it_tells_its_health_to_whoever_asks_and_by_itself() {
     let failed = check("1");
     assert_eq!(failed.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&failed.stderr).starts_with("error: port 1: "), "{failed:?}");
+}
+
+#[test]
+fn a_call_that_carries_too_much_is_refused_and_many_that_do_not_are_answered() {
+    let (directory, path) = directory();
+    let served = Served::start(&[("ALLOWED_DIRECTORIES", &path)]);
+    let refused = served.post(&write_call("large", 4 << 20));
+    assert!(refused.starts_with("HTTP/1.1 413"), "{refused}");
+    std::thread::scope(|scope| {
+        for number in 0..32 {
+            let served = &served;
+            scope.spawn(move || {
+                let answer = served.post(&write_call(&format!("file-{number}"), 2 << 20));
+                assert!(
+                    answer.starts_with("HTTP/1.1 200") && answer.contains("\"isError\":false"),
+                    "{answer}"
+                );
+            });
+        }
+    });
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 33);
+}
+
+/// A call of the legacy era, which needs no headers of its own.
+fn write_call(path: &str, length: usize) -> String {
+    let arguments = json!({ "path": path, "content": "x".repeat(length) });
+    let params = json!({ "name": "write_file", "arguments": arguments });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string()
 }
 
 #[test]

@@ -326,7 +326,7 @@ fn what_is_no_file_is_not_opened() {
     assert_eq!(write(&sandbox, ".", "x").unwrap_err().to_string(), "`.` is a directory, not a file");
     let message = listing::list(&sandbox, "file", "").unwrap_err().to_string();
     assert_eq!(message, "`file` is a file, not a directory");
-    assert!(read(&sandbox, "file/x").unwrap_err().to_string().ends_with("no directory, not a directory"));
+    assert!(read(&sandbox, "file/x").unwrap_err().to_string().ends_with("/file` is a file, not a directory"));
     assert_eq!(read(&sandbox, "none").unwrap_err().to_string(), "`none` does not exist");
 }
 

@@ -1,6 +1,7 @@
 //! A server of the package's own, in a process of its own, and a client to it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -59,15 +60,28 @@ impl Served {
         if result.is_error == Some(true) { Err(texts.collect()) } else { Ok(texts.collect()) }
     }
 
-    /// The status and the body of a plain request.
+    /// What a plain request is answered.
     pub(crate) fn get(&self, path: &str, header: &str) -> String {
-        use std::io::{Read, Write};
-        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\n{header}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        self.exchange(&format!("GET {path} HTTP/1.1\r\n{header}\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// What a message to the MCP endpoint is answered.
+    pub(crate) fn post(&self, message: &str) -> String {
+        let headers = "Host: x\r\nContent-Type: application/json\r\n\
+            Accept: application/json, text/event-stream\r\nConnection: close";
+        let length = message.len();
+        self.exchange(&format!(
+            "POST /mcp HTTP/1.1\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{message}"
+        ))
+    }
+
+    fn exchange(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        // What is refused need not be read to its end.
+        let _ = stream.write_all(request.as_bytes());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
     }
 }
 
