@@ -96,6 +96,24 @@ fn a_repository_is_cloned_by_the_first_command_and_its_commit_is_shown() {
 }
 
 #[test]
+fn the_settings_of_the_repository_that_one_stands_in_are_not_heeded() {
+    let sourced = Sourced::new();
+    let other = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        assert!(Command::new("git").args(arguments).current_dir(other.path()).status().unwrap().success());
+    };
+    git(&["init", "--quiet"]);
+    git(&["config", "url.file:///no/such/.insteadOf", "file:///"]);
+    let mut command = sourced.program.command(&["templates", "list", "-o", "name"]);
+    command.current_dir(other.path()).env("GIT_DIR", other.path().join(".git"));
+    // A directory for copies that is relative starts where one stands.
+    command.env("MCP_TEMPLATES_REPO", sourced.url()).env("MCP_TEMPLATES_CACHE", "cache");
+    let listed = command.output().unwrap();
+    assert!(text(&listed.stdout).contains("greeter\n"), "{}", text(&listed.stderr));
+    assert!(other.path().join("cache").is_dir());
+}
+
+#[test]
 fn refresh_fetches_now() {
     let sourced = Sourced::new();
     sourced.told(&["templates", "list"]);
