@@ -18,7 +18,7 @@ use crate::output::Format;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// List the templates: of your directories, of your repositories, and the built-in ones
+    /// List the templates of all sources
     #[command(visible_alias = "ls")]
     List,
     /// Show a template and the configuration that it takes

@@ -1,8 +1,10 @@
 //! Templates from git repositories, as users of the program meet them.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use super::{Program, text};
 
@@ -94,6 +96,24 @@ fn a_repository_is_cloned_by_the_first_command_and_its_commit_is_shown() {
 }
 
 #[test]
+fn the_settings_of_the_repository_that_one_stands_in_are_not_heeded() {
+    let sourced = Sourced::new();
+    let other = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        assert!(Command::new("git").args(arguments).current_dir(other.path()).status().unwrap().success());
+    };
+    git(&["init", "--quiet"]);
+    git(&["config", "url.file:///no/such/.insteadOf", "file:///"]);
+    let mut command = sourced.program.command(&["templates", "list", "-o", "name"]);
+    command.current_dir(other.path()).env("GIT_DIR", other.path().join(".git"));
+    // A directory for copies that is relative starts where one stands.
+    command.env("MCP_TEMPLATES_REPO", sourced.url()).env("MCP_TEMPLATES_CACHE", "cache");
+    let listed = command.output().unwrap();
+    assert!(text(&listed.stdout).contains("greeter\n"), "{}", text(&listed.stderr));
+    assert!(other.path().join("cache").is_dir());
+}
+
+#[test]
 fn refresh_fetches_now() {
     let sourced = Sourced::new();
     sourced.told(&["templates", "list"]);
@@ -158,4 +178,50 @@ fn a_repository_over_ssh_is_reached_by_the_users_own_ssh() {
     let listed = command.output().unwrap();
     let shown = text(&listed.stdout);
     assert!(shown.contains("greeter") && !shown.contains("me@"), "{shown}{}", text(&listed.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_change_of_templates_reaches_a_running_server_and_is_logged() {
+    let sourced = Sourced::new();
+    let directory = sourced.program.home.path().join("mine");
+    let mut child = sourced
+        .program
+        .command(&["serve", "--bind", "127.0.0.1:0", "--backend", "mock"])
+        .env("MCP_TEMPLATES_REPO", sourced.url())
+        .env("MCP_TEMPLATES_DIR", &directory)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut wait_for = |words: &str| told.find(|line| line.contains(words)).unwrap();
+    let line = wait_for("serving http://");
+    let address = line.trim_start_matches("serving http://").split('/').next().unwrap().to_owned();
+    let get = |path: &str| {
+        let mut connection = TcpStream::connect(&address).unwrap();
+        write!(connection, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    };
+
+    // The repository is fetched in the background, while the server answers.
+    assert!(wait_for("a new template").contains("template=greeter"));
+    let answer = get("/api/templates/greeter/");
+    assert!(answer.contains(&format!("\"commit\":\"{}\"", sourced.commit)), "{answer}");
+
+    let file = directory.join("mine/template.yaml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "name: Mine\ndescription: Greets.\nversion: '1'\n").unwrap();
+    assert!(get("/api/templates/mine/").starts_with("HTTP/1.1 200"), "at once");
+    assert!(wait_for("a new template").contains("template=mine"));
+    fs::write(&file, "name: Mine\ndescription: Greets.\nversion: '2'\n").unwrap();
+    assert!(wait_for("a template has changed").contains("template=mine"));
+    fs::write(&file, "name: [").unwrap();
+    assert!(wait_for("a template is gone").contains("template=mine"));
+    assert!(wait_for("is left out").contains("is neither JSON nor YAML"));
+    assert!(get("/api/templates/mine/").starts_with("HTTP/1.1 422"));
+
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -51,15 +52,21 @@ pub(super) enum GitError {
 #[derive(Debug)]
 pub(super) struct Git<'a> {
     repository: &'a TemplateRepository,
+    home: &'a Path,
     patience: Duration,
     deadline: Instant,
     stop: &'a Stop,
 }
 
 impl<'a> Git<'a> {
-    /// For all that it is asked there is so much time.
-    pub(super) fn new(repository: &'a TemplateRepository, patience: Duration, stop: &'a Stop) -> Self {
-        Self { repository, patience, deadline: Instant::now() + patience, stop }
+    /// It runs in the directory `home`; for all that it is asked there is so much time as `patience`.
+    pub(super) fn new(
+        repository: &'a TemplateRepository,
+        home: &'a Path,
+        patience: Duration,
+        stop: &'a Stop,
+    ) -> Self {
+        Self { repository, home, patience, deadline: Instant::now() + patience, stop }
     }
 
     /// What git prints.
@@ -76,6 +83,9 @@ impl<'a> Git<'a> {
             command.env_remove(variable);
         }
         command
+            .current_dir(self.home)
+            // The settings of a repository that we happen to be in are not meant.
+            .env("GIT_CEILING_DIRECTORIES", self.home.parent().unwrap_or(self.home))
             .env("GIT_ALLOW_PROTOCOL", "file:http:https:ssh")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_LFS_SKIP_SMUDGE", "1")

@@ -4,10 +4,11 @@
 //! `state.json`, which names the commit that counts. Each is made aside and put in place by a rename, so who reads
 //! sees the old or the new. Who fetches holds the lock of the file `lock`.
 
-use std::ffi::OsStr;
+mod fetch;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::fetch::FetchError;
 use super::address::{TemplateRepository, is_commit};
 use super::found::{Found, Looked};
 use super::git::{Git, GitError, Stop};
@@ -87,25 +89,13 @@ pub(super) enum Busy {
     Pass,
 }
 
-/// Why a repository was not fetched.
-#[derive(Debug, thiserror::Error)]
-enum FetchError {
-    #[error(transparent)]
-    Git(#[from] GitError),
-    #[error("it has no branch and no tag `{0}`")]
-    NoReference(String),
-    #[error("it is empty")]
-    Empty,
-    #[error("the cache `{}` cannot be written: {source}", .path.display())]
-    Cache { path: PathBuf, source: io::Error },
-}
-
 impl Repository {
     /// A repository whose copy is kept below `cache`.
     pub(super) fn new(address: TemplateRepository, cache: &Path) -> Self {
         let digest = short_digest([address.url(), address.reference().unwrap_or_default()]);
         let name: String =
             address.name().chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+        let cache = path::absolute(cache).unwrap_or_else(|_| cache.to_owned());
         let home = cache.join(format!("{name}-{digest}"));
         Self { address, home, loaded: Mutex::default(), unwritten: Mutex::default() }
     }
@@ -181,7 +171,7 @@ impl Repository {
         if current.as_ref().is_some_and(|current| current.at > asked_at) {
             return Ok(());
         }
-        let fetched = self.fetch(&Git::new(&self.address, patience, stop));
+        let fetched = self.fetch(&Git::new(&self.address, &self.home, patience, stop));
         let repository = self.address.to_string();
         let now = Timestamp::now();
         let state = match &fetched {
@@ -199,72 +189,6 @@ impl Repository {
         let bytes = serde_json::to_vec_pretty(&state).map_err(|error| unwritable(error.into()))?;
         replace(&self.home.join("state.json"), &bytes).map_err(unwritable)?;
         fetched.map(drop)
-    }
-
-    /// The commit that counts now, with its files in place.
-    fn fetch(&self, git: &Git<'_>) -> Result<String, FetchError> {
-        let wanted = self.wanted(git)?;
-        if let Some(commit) = &wanted.commit
-            && self.tree(commit).is_dir()
-        {
-            return Ok(commit.clone());
-        }
-        let unwritable = |source| FetchError::Cache { path: self.home.clone(), source };
-        let aside = self.home.join("new");
-        remove(&aside).map_err(unwritable)?;
-        let (objects, tree) = (aside.join("objects.git"), aside.join("tree"));
-        fs::create_dir_all(&tree).map_err(unwritable)?;
-        let directory = |option: &str, path: &Path| {
-            let mut argument = std::ffi::OsString::from(option);
-            argument.push(path);
-            argument
-        };
-        let objects_option = directory("--git-dir=", &objects);
-        let words = |words: &'static [&'static str]| words.iter().map(OsStr::new);
-        git.run(words(&["init", "--quiet", "--bare", "--template=", "--"]).chain([objects.as_os_str()]))?;
-        let fetch = words(&["fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--"]);
-        let from = [OsStr::new(self.address.url()), OsStr::new(&wanted.name)];
-        git.run([&*objects_option].into_iter().chain(fetch).chain(from))?;
-        let parse = words(&["rev-parse", "--verify", "--end-of-options", "FETCH_HEAD^{commit}"]);
-        let commit = git.run([&*objects_option].into_iter().chain(parse))?.trim().to_owned();
-        let tree_option = directory("--work-tree=", &tree);
-        let checkout = words(&["checkout", "--quiet", "--force", "--detach"]).chain([OsStr::new(&commit)]);
-        git.run([&*objects_option, &*tree_option].into_iter().chain(checkout))?;
-        remove(&objects).map_err(unwritable)?;
-        let place = self.home.join(&commit);
-        // What is there without its files is what somebody left of it.
-        remove(&place).and_then(|()| fs::rename(&aside, &place)).map_err(unwritable)?;
-        self.load(&commit);
-        Ok(commit)
-    }
-
-    /// What the ref is there now.
-    fn wanted(&self, git: &Git<'_>) -> Result<Wanted, FetchError> {
-        if let Some(commit) = self.address.pinned_commit() {
-            return Ok(Wanted { name: commit.to_owned(), commit: Some(commit.to_owned()) });
-        }
-        let names = match self.address.reference() {
-            None => vec!["HEAD".to_owned()],
-            Some(full) if full.starts_with("refs/") => vec![full.to_owned()],
-            Some(short) => vec![format!("refs/heads/{short}"), format!("refs/tags/{short}")],
-        };
-        // A tag with a message is an object of its own, and leads to its commit under another name.
-        let peeled = names.iter().map(|name| format!("{name}^{{}}"));
-        let asked = ["ls-remote", "--quiet", "--", self.address.url()].map(str::to_owned);
-        let told = git.run(asked.into_iter().chain(names.iter().cloned()).chain(peeled))?;
-        let commit = |wanted: &str| {
-            let mut lines = told.lines().filter_map(|line| line.split_once('\t'));
-            lines.find(|(_, name)| *name == wanted).map(|(commit, _)| commit.trim().to_owned())
-        };
-        let found = names.into_iter().find_map(|name| {
-            let commit = commit(&format!("{name}^{{}}")).or_else(|| commit(&name))?;
-            Some(Wanted { name, commit: Some(commit).filter(|commit| is_commit(commit)) })
-        });
-        found.ok_or_else(|| {
-            self.address
-                .reference()
-                .map_or(FetchError::Empty, |name| FetchError::NoReference(name.to_owned()))
-        })
     }
 
     fn load(&self, commit: &str) -> (Arc<Source>, Vec<Arc<Found>>) {
@@ -334,12 +258,6 @@ impl Repository {
     }
 }
 
-/// What to fetch, and what it is known to be.
-struct Wanted {
-    name: String,
-    commit: Option<String>,
-}
-
 /// Tells one text, or one row of texts, from another.
 fn short_digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let mut digest = Sha256::new();
@@ -363,14 +281,6 @@ fn create_private(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory)
-}
-
-/// Removes a directory with all that is in it, where it is there.
-fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Writes a file aside and puts it in place, so that nobody reads a half of it.
