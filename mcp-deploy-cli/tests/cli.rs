@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "cli/readme.rs"]
+mod readme;
+#[path = "cli/trials.rs"]
+mod trials;
 #[path = "cli/repositories.rs"]
 mod repositories;
 
@@ -10,12 +14,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use mcp_deploy_core::Settings;
-use quick_junit::Report;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -50,73 +52,6 @@ fn the_first_command_of_the_readme_prints_what_it_shows() {
 }
 
 #[test]
-fn the_trial_of_the_readme_is_what_happens() {
-    let tried = Program::new().run(&["test", "demo"]);
-    let told = text(&tried.stderr).to_owned() + text(&tried.stdout);
-    let readme = fs::read_to_string("../README.md").unwrap();
-    let (_, shown) = readme.split_once("$ mcp-deploy test demo\n").unwrap();
-    let (shown, _) = shown.split_once("```").unwrap();
-    assert_eq!(without_chance(&told), without_chance(shown));
-}
-
-/// Without the suffixes of names and the durations, which are others each time.
-fn without_chance(text: &str) -> Vec<String> {
-    let is_chance = |word: &&str| !word.starts_with("`test-") && word.parse::<u64>().is_err();
-    text.lines().map(|line| line.split_whitespace().filter(is_chance).collect::<Vec<_>>().join(" ")).collect()
-}
-
-#[test]
-fn the_fields_that_the_readme_operates_with_reach_the_cluster() {
-    let program = Program::new();
-    let readme = fs::read_to_string("../README.md").unwrap();
-    let (_, section) = readme.split_once("## Operating").unwrap();
-    let fields = section.split("```yaml").nth(1).unwrap().split("```").next().unwrap();
-    let file = program.home.path().join("template.yaml");
-    fs::write(&file, format!("id: weather\nname: W\ndescription: W.\nversion: '1'\n{fields}")).unwrap();
-    let rendered = program.run(&["render", file.to_str().unwrap(), "--name", "weather-one"]);
-    assert!(!text(&rendered.stderr).contains("warning"), "{}", text(&rendered.stderr));
-    let objects = text(&rendered.stdout);
-    for expected in [
-        "kind: HorizontalPodAutoscaler",
-        "averageUtilization: 70",
-        "maxReplicas: 6",
-        "kubernetes.io/arch: amd64",
-        "key: dedicated",
-        "priorityClassName: mcp-servers",
-        "name: registry-login",
-    ] {
-        assert!(objects.contains(expected), "{expected} is not in {objects}");
-    }
-}
-
-#[test]
-fn every_command_that_the_readme_names_is_there_with_its_options() {
-    let program = Program::new();
-    let readme = fs::read_to_string("../README.md").unwrap();
-    let spans = readme.split("```").step_by(2).flat_map(|prose| prose.split('`').skip(1).step_by(2));
-    let mut named = 0;
-    for span in spans.filter(|span| span.starts_with("mcp-deploy ")) {
-        let span = span.replace("--backend docker ", "").replace("--backend kubernetes ", "");
-        let words: Vec<&str> = span.split_whitespace().skip(1).collect();
-        if matches!(words[0], "build" | "help") {
-            continue;
-        }
-        let is_verb = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase());
-        let subcommands = if matches!(words[0], "templates" | "setup" | "token") { 2 } else { 1 };
-        let mut command: Vec<&str> = words.iter().filter(is_verb).take(subcommands).copied().collect();
-        command.push("--help");
-        let help = program.run(&command);
-        assert!(help.status.success(), "`{span}`: {}", text(&help.stderr));
-        let options = words.iter().filter(|word| word.starts_with("--"));
-        for option in options {
-            assert!(text(&help.stdout).contains(option), "`{span}`: there is no {option}");
-        }
-        named += 1;
-    }
-    assert!(named > 20, "only {named} commands were found");
-}
-
-#[test]
 fn the_readme_lists_every_setting() {
     let readme = fs::read_to_string("../README.md").unwrap();
     for variable in Settings::VARIABLES {
@@ -142,100 +77,6 @@ fn templates_are_listed_shown_and_checked() {
 #[test]
 fn a_configuration_has_many_sources_and_its_secrets_are_not_shown() {
     check("configuration");
-}
-
-#[test]
-fn templates_are_tried() {
-    check("test");
-}
-
-#[test]
-fn the_report_of_trials_is_whole_in_a_file_and_on_stdout() {
-    let program = Program::new();
-    let file = program.home.path().join("report.xml");
-    fs::write(&file, "before").unwrap();
-    let greeter = "tests/cmd/test.in/greeter";
-    let tried =
-        program.run(&["test", greeter, "nope", "demo", "-o", "json", "--junit", file.to_str().unwrap()]);
-    assert_eq!(tried.status.code(), Some(8));
-    let reports: Value = serde_json::from_slice(&tried.stdout).unwrap();
-    assert_eq!((&reports[0]["passed"], &reports[1]["passed"]), (&Value::Bool(false), &Value::Bool(true)));
-    let errors: Vec<Value> =
-        text(&tried.stderr).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let codes: Vec<&Value> = errors.iter().map(|error| &error["error"]["code"]).collect();
-    assert_eq!(codes, ["test_failed", "template_not_found"]);
-
-    let report = Report::deserialize_from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    let suites: Vec<(&str, usize, usize)> =
-        report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.failures, suite.errors)).collect();
-    assert_eq!(suites, [("greeter", 1, 0), ("nope", 0, 1), ("demo", 0, 0)]);
-    let cases: Vec<&str> = report.test_suites[2].test_cases.iter().map(|case| case.name.as_str()).collect();
-    let steps = reports[1]["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap());
-    assert_eq!(cases, steps.collect::<Vec<_>>());
-    // Nothing else is in the directory: no deployment, and no half of a report.
-    assert_eq!(program.json(&["list", "-o", "json"]), Value::Array(Vec::new()));
-    assert_eq!(fs::read_dir(program.home.path()).unwrap().count(), 3);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_trial_that_is_interrupted_removes_what_it_has_deployed() {
-    for signal in ["-INT", "-TERM"] {
-        let program = Program::new();
-        let trial = Trial::start(&program, "{slow_start_ms: 60000}");
-        trial.interrupt(signal);
-        let ended = trial.child.wait_with_output().unwrap();
-        assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
-        assert!(text(&ended.stderr).contains("interrupted: what was deployed is removed"));
-        let report = text(&ended.stdout);
-        assert!(report.contains("skipped  start") && report.contains("ok       delete"), "{report}");
-        assert!(report.contains("stopped before its end") && trial.file.is_file(), "{report}");
-        assert_eq!(program.json(&["list", "-o", "json"]), Value::Array(Vec::new()));
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_removal_that_takes_too_long_is_given_up_at_the_second_ctrl_c() {
-    let program = Program::new();
-    let mut trial = Trial::start(&program, "{slow_start_ms: 60000, unavailable_calls: 1000000}");
-    trial.interrupt("-INT");
-    let mut told = BufReader::new(trial.child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    told.find(|line| line.starts_with("interrupted: ")).unwrap();
-    trial.interrupt("-INT");
-    assert!(told.any(|line| line.contains("given up; `mcp-deploy list` shows what is left")));
-    assert_eq!(trial.child.wait().unwrap().code(), Some(130));
-    assert!(!trial.file.exists());
-}
-
-/// A trial that goes on until somebody stops it.
-#[cfg(unix)]
-struct Trial {
-    child: Child,
-    file: PathBuf,
-}
-
-#[cfg(unix)]
-impl Trial {
-    /// Starts the trial of a template that the mock simulates so, and waits until it has deployed.
-    fn start(program: &Program, mock: &str) -> Self {
-        let template = program.home.path().join("slow.yaml");
-        let file = program.home.path().join("report.xml");
-        fs::write(&template, format!("{{id: slow, name: S, description: S., version: '1', mock: {mock}}}"))
-            .unwrap();
-        let arguments = ["test", template.to_str().unwrap(), "--junit", file.to_str().unwrap()];
-        let mut command = program.command(&arguments);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let state = program.home.path().join("mock.json");
-        while !fs::read_to_string(&state).is_ok_and(|state| state.contains("test-slow-")) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, file }
-    }
-
-    fn interrupt(&self, signal: &str) {
-        Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-    }
 }
 
 #[test]

@@ -210,6 +210,7 @@ async fn a_trial_that_is_stopped_in_any_step_leaves_nothing() {
 #[tokio::test]
 async fn a_trial_that_is_stopped_before_it_begins_deploys_nothing() {
     let (report, left) = tried_until(&template(&json!([]), json!({})), ready(())).await;
+    assert!(told(&report).starts_with("deploy: skipped: the trial was stopped\n"), "{}", told(&report));
     assert!(report.interrupted && left.is_empty(), "{report:?}");
 }
 

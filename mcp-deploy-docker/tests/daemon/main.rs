@@ -15,6 +15,7 @@ mod real_peer;
 mod registry;
 mod servers;
 mod site;
+mod trials;
 mod updates;
 mod volumes;
 
@@ -114,6 +115,13 @@ cases! {
     registry::a_pull_policy_is_followed [Program("docker-registry")];
     command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
     command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
+    trials::a_template_is_tried_and_nothing_of_it_is_left [Binary("mcp-deploy")];
+    trials::a_server_that_crashes_fails_its_trial_and_is_removed [Binary("mcp-deploy")];
+    trials::a_trial_that_is_interrupted_while_it_deploys_leaves_nothing [Binary("mcp-deploy")];
+    trials::a_trial_that_is_interrupted_in_a_later_phase_leaves_nothing [Binary("mcp-deploy")];
+    trials::a_removal_that_is_interrupted_goes_on_to_its_end [Binary("mcp-deploy")];
+    trials::a_pull_that_hangs_is_cut_off [Binary("mcp-deploy")];
+    trials::what_is_kept_is_there_under_its_name [Binary("mcp-deploy")];
     servers::three_servers_on_one_daemon_agree [Binary("mcp-deploy")];
     servers::who_is_gone_leaves_no_connection_to_the_daemon [Binary("mcp-deploy")];
     servers::a_server_outlives_its_daemon [Root, Program("dockerd"), Program("unshare"), Program("ip"), Binary("mcp-deploy")];

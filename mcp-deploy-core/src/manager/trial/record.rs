@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 
 use super::discretion::Discretion;
@@ -73,6 +74,8 @@ impl<'a, S: Future<Output = ()>> Record<'a, S> {
         grace: Duration,
         work: impl Future<Output = Result<T, Why>>,
     ) -> Option<T> {
+        // What was stopped before is not even begun.
+        self.interrupted |= !self.interrupted && self.stop.as_mut().now_or_never().is_some();
         if self.interrupted {
             self.skip(name, STOPPED);
             return None;
