@@ -207,7 +207,8 @@ fn read(file: &Path) -> Result<Template> {
     let is_template_file = FILE_NAMES.iter().any(|name| absolute.ends_with(name));
     let fallback_id =
         if is_template_file { absolute.parent().and_then(Path::file_name) } else { absolute.file_stem() };
-    Template::parse(&text, &name, fallback_id.and_then(|id| id.to_str()))
+    let template = Template::parse(&text, &name, fallback_id.and_then(|id| id.to_str()))?;
+    Ok(Template { directory: absolute.parent().map(Path::to_owned), ..template })
 }
 
 /// Reads a text file of at most [`MAX_DOCUMENT_BYTES`].

@@ -7,6 +7,7 @@ mod transport;
 mod volumes;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub(crate) use volumes::is_host_path;
 
@@ -129,6 +130,9 @@ pub struct Template {
     /// Fields that nobody reads, each with a suggestion; they never fail a template.
     #[serde(skip)]
     pub warnings: Violations,
+    /// The directory that it was read from, where it was read from one: its Dockerfile and its sources are there.
+    #[serde(skip)]
+    pub directory: Option<PathBuf>,
 }
 
 impl Template {

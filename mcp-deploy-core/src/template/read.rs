@@ -76,6 +76,7 @@ pub(super) fn template(
             .filter_map(|field| Some((field.to_owned(), fields.raw(field)?)))
             .collect(),
         warnings: Violations::default(),
+        directory: None,
     };
     let (violations, warnings) = fields.notes();
     violations.into_result(Template { warnings, ..template })
