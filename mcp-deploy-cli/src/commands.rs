@@ -1,6 +1,8 @@
 //! The commands: one file each, and what they work with.
 
 pub(crate) mod backends;
+#[cfg(feature = "docker")]
+pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod delete;
@@ -52,6 +54,8 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
             let settings = settings::load(global)?;
             templates::run(&command, &Catalog::new(settings.templates), global.output)
         }
+        #[cfg(feature = "docker")]
+        Command::Build(options) => build::run(&options, &context()?),
         #[cfg(feature = "docker")]
         Command::Gc(options) => gc::run(&options, &context()?),
         #[cfg(feature = "kubernetes")]
@@ -116,7 +120,7 @@ impl Context {
     }
 
     /// Does some work that ends by itself.
-    #[cfg(feature = "serve")]
+    #[cfg(any(feature = "docker", feature = "serve"))]
     pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }

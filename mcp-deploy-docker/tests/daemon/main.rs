@@ -129,6 +129,9 @@ cases! {
     contract::what_an_image_needs_taken_back_is_found_by_trying [];
     contract::a_server_that_never_listens_or_never_ends_breaks_a_clause [];
     contract::a_check_that_is_stopped_leaves_nothing [];
+    command_line::images_are_built_side_by_side_and_one_that_fails_stops_no_other [Binary("mcp-deploy")];
+    command_line::ctrl_c_ends_a_build_and_leaves_no_container [Binary("mcp-deploy"), Program("kill")];
+    command_line::no_output_of_a_push_shows_the_login [Binary("mcp-deploy"), Program("docker-registry")];
     command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
     command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
     servers::three_servers_on_one_daemon_agree [Binary("mcp-deploy")];
