@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcp_deploy_core::Settings;
 
 #[cfg(feature = "docker")]
-use crate::commands::gc;
+use crate::commands::{build, gc};
 use crate::commands::{
     call, completions, delete, deploy, lifecycle, list, logs, status, templates, test, tools,
 };
@@ -104,6 +104,13 @@ pub(crate) enum Command {
     /// List, show, fetch, check and write templates
     #[command(subcommand)]
     Templates(templates::Command),
+    /// Build the images of templates, and see that each keeps the contract
+    ///
+    /// The Docker daemon builds each from its template's Dockerfile. Then the image is started as a deployment would be,
+    /// and has to stay up, listen on `PORT`, answer its health paths and MCP, end at SIGTERM, and run hardened; an image
+    /// that breaks the contract is not pushed, and ends the command with 8.
+    #[cfg(feature = "docker")]
+    Build(Box<build::Options>),
     /// Remove what Docker deployments have left and nothing owns any more
     ///
     /// Containers of interrupted updates, anonymous volumes, and the network when no deployment is left; never an

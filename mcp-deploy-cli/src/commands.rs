@@ -1,6 +1,8 @@
 //! The commands: one file each, and what they work with.
 
 pub(crate) mod backends;
+#[cfg(feature = "docker")]
+pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod delete;
@@ -57,6 +59,8 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
             let settings = settings::load(global)?;
             templates::run(&command, &Catalog::from_settings(&settings)?, global.output)
         }
+        #[cfg(feature = "docker")]
+        Command::Build(options) => build::run(&options, &context()?),
         #[cfg(feature = "docker")]
         Command::Gc(options) => gc::run(&options, &context()?),
         #[cfg(feature = "kubernetes")]

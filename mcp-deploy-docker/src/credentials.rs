@@ -46,7 +46,7 @@ pub(crate) async fn of_image(
     config: &ClientConfig,
     image: &ImageRef,
 ) -> Result<Option<DockerCredentials>, CredentialError> {
-    let registry = image.registry().unwrap_or(DOCKER_HUB);
+    let registry = key(image);
     if let Some(helper) = config.cred_helpers.get(registry).or(config.creds_store.as_ref())
         && let Some(found) = ask(helper, &format!("docker-credential-{helper}"), registry).await?
     {
@@ -55,6 +55,11 @@ pub(crate) async fn of_image(
     let same = |key: &str| key == registry || host(key) == registry;
     let login = config.auths.iter().find(|(key, _)| same(key)).map(|(_, login)| login);
     login.map_or(Ok(None), |login| of_file(registry, login))
+}
+
+/// What Docker's configuration calls the registry of an image.
+pub(crate) fn key(image: &ImageRef) -> &str {
+    image.registry().unwrap_or(DOCKER_HUB)
 }
 
 /// The host of a key as older versions wrote it: `https://registry.example/v1/`.

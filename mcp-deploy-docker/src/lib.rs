@@ -50,5 +50,11 @@ mod turn;
 mod volumes;
 mod watch;
 
+// Images: made, and held against what a deployment expects of them.
+mod build;
+mod contract;
+
+pub use build::{Build, BuildOptions, BuildProgress, Built};
+pub use contract::{Clause, ClauseReport, ContractReport, Verdict};
 pub use gc::{Garbage, GarbageKind};
 pub use handle::DockerBackend;

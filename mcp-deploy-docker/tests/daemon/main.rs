@@ -7,7 +7,9 @@
 mod fixture;
 
 mod behind_our_back;
+mod build;
 mod command_line;
+mod contract;
 mod limits;
 mod own_daemon;
 mod ports;
@@ -113,6 +115,24 @@ cases! {
     registry::every_failure_of_a_pull_has_its_reason [Program("docker-registry")];
     registry::a_login_of_the_users_configuration_opens_a_registry [Program("docker-registry")];
     registry::a_pull_policy_is_followed [Program("docker-registry")];
+    build::a_context_is_what_docker_itself_sends [Program("docker")];
+    build::a_step_that_fails_tells_its_line_its_exit_code_and_its_last_words [];
+    build::what_cannot_be_built_says_why_and_what_to_do [];
+    build::a_context_of_more_than_a_gigabyte_is_refused_before_a_daemon_is_asked [];
+    build::a_dockerfile_for_buildkit_is_refused_with_the_command_that_builds_it [];
+    build::two_builds_of_one_template_at_once_both_end_well [];
+    build::an_interrupted_build_leaves_no_container [];
+    build::a_build_tells_its_steps_and_takes_arguments [];
+    build::a_push_wants_a_login_and_tells_its_progress [Program("docker-registry")];
+    build::a_base_image_behind_a_login_is_pulled_with_it [Program("docker-registry")];
+    contract::an_image_that_keeps_the_contract_keeps_every_clause [];
+    contract::each_clause_that_is_broken_is_told [];
+    contract::what_an_image_needs_taken_back_is_found_by_trying [];
+    contract::a_server_that_never_listens_or_never_ends_breaks_a_clause [];
+    contract::a_check_that_is_stopped_leaves_nothing [];
+    command_line::images_are_built_side_by_side_and_one_that_fails_stops_no_other [Binary("mcp-deploy")];
+    command_line::ctrl_c_ends_a_build_and_leaves_no_container [Binary("mcp-deploy"), Program("kill")];
+    command_line::no_output_of_a_push_shows_the_login [Binary("mcp-deploy"), Program("docker-registry")];
     command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
     command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
     trials::a_template_is_tried_and_nothing_of_it_is_left [Binary("mcp-deploy")];

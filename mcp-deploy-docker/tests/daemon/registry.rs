@@ -24,8 +24,8 @@ use tokio::sync::mpsc;
 use crate::fixture::{Daemon, image};
 use crate::site::{new_name, resolved};
 
-const USER: &str = "me";
-const PASSWORD: &str = "s3cret-c4n4ry";
+pub(crate) const USER: &str = "me";
+pub(crate) const PASSWORD: &str = "s3cret-c4n4ry";
 /// The bcrypt of the password, which is the one kind that the registry knows.
 const HASH: &str = "$2b$05$NGEkZZoAYkOWIyVXFeUpH.FFUgBaaCo6HCBfq3ZhEHV5Z2h7kbzcu";
 
@@ -101,7 +101,7 @@ impl Drop for Registry {
 }
 
 /// Removes a name of an image; the image itself stays where it has others.
-async fn forget(daemon: &Daemon, image: &str) {
+pub(crate) async fn forget(daemon: &Daemon, image: &str) {
     let options = RemoveImageOptionsBuilder::new().build();
     let _ = daemon.docker.remove_image(image, Some(options), None).await;
 }

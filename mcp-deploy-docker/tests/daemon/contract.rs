@@ -1,0 +1,162 @@
+//! The contract of images, with images that break each clause of it.
+
+use std::fs;
+use std::time::Duration;
+
+use mcp_deploy_core::{DeploymentBackend, Request, Selector, resolve};
+use mcp_deploy_docker::{Build, BuildOptions, Clause, ContractReport, Verdict};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::build::{REGISTRY, directory, forget_all, template};
+use crate::fixture::{Daemon, image};
+
+/// Builds an image of the mock server, with more lines in its Dockerfile, and holds it against the contract.
+async fn checked(daemon: &Daemon, behaviour: &str, lines: &str, more: Value) -> ContractReport {
+    let dockerfile = format!(
+        "FROM {}\nENV MOCK_BEHAVIOUR={behaviour}\nENTRYPOINT [\"/mcp-mock-server\"]\n{lines}\n",
+        image::NAME
+    );
+    let served = json!({"id": "t-served", "name": "S", "description": "S.", "version": "1"}).to_string();
+    let root = directory(&[("Dockerfile", &dockerfile), ("served.json", &served)]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+
+        let owner_alone = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(root.path().join("served.json"), owner_alone).unwrap();
+    }
+    let template = template(root.path(), "t-contract", more);
+    let built = Build::of_template(&template, REGISTRY, BuildOptions::default()).unwrap();
+    let built = daemon.backend.build(&built, None).await.unwrap();
+    let spec = resolve(&template, &Request::default(), REGISTRY).unwrap();
+    let report = daemon.backend.check_contract(&spec, std::future::pending()).await.unwrap().unwrap();
+    forget_all(daemon, &built.tags).await;
+    has_nothing(daemon).await;
+    report
+}
+
+/// Nothing is left of what was started.
+async fn has_nothing(daemon: &Daemon) {
+    let deployments = daemon.backend.list(&Selector::default()).await.unwrap();
+    let left: Vec<_> =
+        deployments.iter().filter(|one| one.name.as_str().starts_with("contract-check")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn verdict(report: &ContractReport, clause: Clause) -> (Verdict, String) {
+    let found = report.clauses.iter().find(|report| report.clause == clause).unwrap();
+    (found.verdict, found.detail.clone().unwrap_or_default())
+}
+
+/// The clauses that are broken, and no others.
+fn check_broken(report: &ContractReport, expected: &[Clause]) {
+    let broken: Vec<Clause> = report.broken().map(|report| report.clause).collect();
+    assert_eq!(broken, expected, "{report:?}");
+    assert_eq!(report.failure().is_none(), expected.is_empty());
+}
+
+pub(crate) async fn an_image_that_keeps_the_contract_keeps_every_clause(daemon: &Daemon) {
+    let more = json!({"health": {}, "volumes": [{"name": "data", "path": "/data", "size": "1Gi"}]});
+    let report = checked(daemon, "well", "", more).await;
+    check_broken(&report, &[]);
+    assert!(report.clauses.iter().all(|report| report.verdict == Verdict::Kept), "{report:?}");
+    assert_eq!(report.clauses.iter().map(|report| report.clause).collect::<Vec<_>>(), Clause::ALL);
+    assert!(verdict(&report, Clause::Mcp).1.contains("mcp-mock-server, 1 tool"), "{report:?}");
+
+    let report = checked(daemon, "unauthorized", "", json!({})).await;
+    check_broken(&report, &[]);
+    assert_eq!(verdict(&report, Clause::Ready).0, Verdict::NotPromised);
+
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["clauses"][2]["clause"], "health");
+    assert_eq!(json["clauses"][2]["verdict"], "not_promised");
+}
+
+pub(crate) async fn each_clause_that_is_broken_is_told(daemon: &Daemon) {
+    let report = checked(daemon, "crash:3", "", json!({"health": {}})).await;
+    check_broken(&report, &[Clause::StaysUp]);
+    assert!(verdict(&report, Clause::StaysUp).1.contains("exit code 3"), "{report:?}");
+    assert_eq!(verdict(&report, Clause::Hardened).0, Verdict::NotSeen);
+    assert!(report.log_tail.iter().any(|line| line.contains("told to crash")), "{report:?}");
+    let failure = report.failure().unwrap();
+    assert!(failure.message.contains("breaks the contract: stays_up: "), "{failure}");
+
+    let paths = json!({"health": {"liveness": "/alive", "readiness": "/set"}});
+    let report = checked(daemon, "well", "", paths).await;
+    check_broken(&report, &[Clause::Health, Clause::Ready]);
+    assert_eq!(verdict(&report, Clause::Health).1, "`/alive` answers 404, and 200 is promised");
+
+    let report = checked(daemon, "not-mcp", "", json!({})).await;
+    check_broken(&report, &[Clause::Mcp]);
+    assert!(verdict(&report, Clause::Mcp).1.contains("does not speak MCP"), "{report:?}");
+
+    let report = checked(daemon, "well", "ENTRYPOINT [\"/no-such-program\"]", json!({})).await;
+    check_broken(&report, &[Clause::StaysUp]);
+    assert!(report.log_tail.iter().any(|line| line.contains("/no-such-program failed")), "{report:?}");
+
+    // It ends at once where nobody writes to it.
+    let report = checked(daemon, "stdio", "", json!({})).await;
+    check_broken(&report, &[Clause::StaysUp]);
+    assert!(verdict(&report, Clause::StaysUp).1.contains("HTTP transport"), "{report:?}");
+}
+
+pub(crate) async fn what_an_image_needs_taken_back_is_found_by_trying(daemon: &Daemon) {
+    let served =
+        "COPY served.json /served.json\nENTRYPOINT [\"/mcp-mock-server\", \"--template\", \"/served.json\"]";
+    let cases = [
+        // Everybody may write there, but for the read-only root.
+        ("write:/data/x", "", r#""security": {"read_only_root":false}"#),
+        // Root alone may read it.
+        ("well", served, r#""security": {"run_as_user":"image"}"#),
+        // Root alone may write there, and not with a read-only root.
+        ("write:/x", "", r#""security": {"read_only_root":false,"run_as_user":"image"}"#),
+    ];
+    for (behaviour, lines, field) in cases {
+        let report = checked(daemon, behaviour, lines, json!({"health": {}})).await;
+        check_broken(&report, &[Clause::Hardened]);
+        let detail = verdict(&report, Clause::Hardened).1;
+        assert!(detail.contains(field) && detail.contains("exit code 1"), "{detail}");
+        assert!(!report.log_tail.is_empty(), "{report:?}");
+
+        // With exactly that field it keeps the contract.
+        let document: Value = serde_json::from_str(&format!("{{{field}}}")).unwrap();
+        let report = checked(daemon, behaviour, lines, document).await;
+        check_broken(&report, &[]);
+        assert!(verdict(&report, Clause::Hardened).1.contains("the template takes back"), "{report:?}");
+    }
+}
+
+pub(crate) async fn a_server_that_never_listens_or_never_ends_breaks_a_clause(daemon: &Daemon) {
+    let mute = checked(daemon, "never-listens", "", json!({"transport": {"port": 9000}})).await;
+    check_broken(&mute, &[Clause::Listens]);
+    assert!(verdict(&mute, Clause::Listens).1.contains("nothing listens on port 9000"), "{mute:?}");
+    assert_eq!(verdict(&mute, Clause::Mcp).0, Verdict::NotSeen);
+    assert_eq!(verdict(&mute, Clause::StaysUp).0, Verdict::Kept);
+
+    let stubborn = checked(daemon, "ignore-sigterm", "", json!({})).await;
+    check_broken(&stubborn, &[Clause::Terminates]);
+    assert!(
+        verdict(&stubborn, Clause::Terminates).1.contains("went on for 10 s after SIGTERM"),
+        "{stubborn:?}"
+    );
+}
+
+pub(crate) async fn a_check_that_is_stopped_leaves_nothing(daemon: &Daemon) {
+    let dockerfile = format!("FROM {}\nENTRYPOINT [\"/mcp-mock-server\"]\n", image::NAME);
+    let root = directory(&[("Dockerfile", &dockerfile)]);
+    let template = template(
+        root.path(),
+        "t-stopped",
+        json!({"environment_variables": {"MOCK_BEHAVIOUR": "never-listens"}}),
+    );
+    let build = Build::of_template(&template, REGISTRY, BuildOptions::default()).unwrap();
+    daemon.backend.build(&build, None).await.unwrap();
+    let spec = resolve(&template, &Request::default(), REGISTRY).unwrap();
+    let started = Instant::now();
+    let outcome = daemon.backend.check_contract(&spec, sleep(Duration::from_secs(2))).await.unwrap();
+    assert_eq!(outcome, None);
+    assert!(started.elapsed() < Duration::from_secs(8), "it went on for {:?}", started.elapsed());
+    has_nothing(daemon).await;
+    forget_all(daemon, &build.tags).await;
+}
