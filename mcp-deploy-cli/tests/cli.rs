@@ -5,10 +5,10 @@
 
 #[path = "cli/readme.rs"]
 mod readme;
-#[path = "cli/trials.rs"]
-mod trials;
 #[path = "cli/repositories.rs"]
 mod repositories;
+#[path = "cli/trials.rs"]
+mod trials;
 
 use std::collections::BTreeMap;
 use std::fs;

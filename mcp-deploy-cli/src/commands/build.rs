@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::watch;
 
-use super::{Context, completions, read_template};
+use super::{Context, completions, freshen, read_template, warn_of_sources};
 use crate::error::{Error, Result};
 use crate::output::{Show, header, or_dash, show, table, talk};
 use crate::progress::Spinners;
@@ -99,16 +99,18 @@ fn chosen(options: &Options, context: &Context) -> Result<Vec<Arc<Template>>> {
         return Err(CoreError::invalid("", problem).into());
     }
     let mut templates = if named.is_empty() {
-        let Templates { templates, broken } = catalog.list();
+        freshen(catalog);
+        let Templates { templates, broken, hidden: _, sources, .. } = catalog.list();
+        warn_of_sources(&sources);
         for broken in broken {
-            talk(&format!("warning: `{}` is left out: {}", broken.path.display(), broken.error));
+            talk(&format!("warning: {} is left out: {}", broken.place, broken.error));
         }
         let has_dockerfile = |template: &Arc<Template>| {
             template.directory.as_ref().is_some_and(|directory| directory.join("Dockerfile").is_file())
         };
         templates.into_values().filter(has_dockerfile).collect::<Vec<_>>()
     } else {
-        named.iter().map(|named| read_template(named, catalog)).collect::<Result<Vec<_>>>()?
+        named.iter().map(|named| read_template(named, catalog)).collect::<Result<Vec<_>, _>>()?
     };
     if templates.is_empty() {
         let problem = "no template of the catalog has a directory with a Dockerfile; name one, as in `mcp-deploy build \
