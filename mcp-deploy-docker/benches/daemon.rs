@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "its rows are its output")]
 
 use std::env;
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,10 @@ const LISTS: usize = 11;
 const LISTED: usize = 100;
 const AT_ONCE: usize = 30;
 const ROUNDS: usize = 3;
+const BUILDS: usize = 11;
+/// The context of a build: so many files of so many bytes.
+const FILES: usize = 1000;
+const FILE_BYTES: usize = 20_000;
 /// What has run for longer is listed without an inspection.
 const SETTLED: Duration = Duration::from_secs(12);
 const POLL: Duration = Duration::from_millis(10);
@@ -45,6 +50,19 @@ async fn main() {
         median(ours),
         median(theirs),
     );
+
+    let context = Context::new();
+    context.build(&bench);
+    context.docker_build();
+    let (ours, theirs): (Vec<_>, Vec<_>) =
+        (0..BUILDS).map(|_| (context.build(&bench), context.docker_build())).unzip();
+    ratio(
+        "`build` of an unchanged template with 1,000 files, by `docker build`",
+        "≤ 1.1",
+        median(ours),
+        median(theirs),
+    );
+    drop(context);
 
     let mut at_once = Vec::new();
     let mut in_sequence = Vec::new();
@@ -176,6 +194,40 @@ impl Bench {
             .split_once(' ')
             .unwrap_or_else(|| panic!("{command_line:?} was not measured: {text}"));
         (Duration::from_nanos(nanoseconds.parse().unwrap()), bytes.parse().unwrap())
+    }
+}
+
+/// A template with a directory of files; its images go with it.
+struct Context(tempfile::TempDir);
+
+impl Context {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &[u8]| fs::write(directory.path().join(name), content).unwrap();
+        write("template.json", br#"{"id": "bench-build", "name": "B", "description": "B.", "version": "1"}"#);
+        write("Dockerfile", b"FROM scratch\nCOPY . /\n");
+        for number in 0..FILES {
+            let content = format!("{number} ").repeat(FILE_BYTES).into_bytes();
+            write(&format!("file-{number}"), &content[..FILE_BYTES]);
+        }
+        Self(directory)
+    }
+
+    fn build(&self, bench: &Bench) -> Duration {
+        run(&[&bench.program, "build", self.0.path().to_str().unwrap(), "--no-check"])
+    }
+
+    /// The builder that the daemon itself has; the other is a program of its own.
+    fn docker_build(&self) -> Duration {
+        let image = "mcp-deploy-bench/build:1";
+        run(&["env", "DOCKER_BUILDKIT=0", "docker", "build", "--tag", image, self.0.path().to_str().unwrap()])
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        let ours = ["latest", "1"].map(|tag| format!("ghcr.io/data-everything/mcp-bench-build:{tag}"));
+        run(&["docker", "rmi", "mcp-deploy-bench/build:1", &ours[0], &ours[1]]);
     }
 }
 
