@@ -22,9 +22,10 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     // A listing installs nothing.
-    let trials = match arguments.list {
-        true => ["python", "typescript"].map(|language| trial(language, Err("not looked at".into()))).into(),
-        false => vec![trial("python", python()), trial("typescript", typescript())],
+    let trials = if arguments.list {
+        ["python", "typescript"].map(|language| trial(language, Err("not looked at".into()))).into()
+    } else {
+        vec![trial("python", python()), trial("typescript", typescript())]
     };
     libtest_mimic::run(&arguments, trials).exit_code()
 }

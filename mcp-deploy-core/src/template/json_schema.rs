@@ -98,6 +98,7 @@ mod tests {
         assert_eq!(part("transport/anyOf/1"), fields_of::<transport::Written>());
         assert_eq!(part("volumes/items"), fields_of::<Volume>());
         assert_eq!(part("tools/items"), fields_of::<tools::Written>());
+        assert_eq!(part("tests/items"), tool_tests::FIELDS.map(str::to_owned).into());
         assert_eq!(part("health"), fields_of::<Health>());
         assert_eq!(part("resources"), fields_of::<Resources>());
         assert_eq!(described("/$defs/amounts/properties"), fields_of::<ResourceAmounts>());

@@ -8,7 +8,7 @@ use super::fields::Fields;
 use crate::error::pointer_token;
 use crate::{Tool, Violation, nearest};
 
-const FIELDS: [&str; 5] = ["tool", "arguments", "contains", "equals", "fails"];
+pub(super) const FIELDS: [&str; 5] = ["tool", "arguments", "contains", "equals", "fails"];
 
 /// A call of a tool, and what its answer has to be. Without an expectation the tool just has to succeed; of
 /// several all have to hold.
