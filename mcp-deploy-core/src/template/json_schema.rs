@@ -12,7 +12,7 @@ mod tests {
     use serde::forward_to_deserialize_any;
     use serde_json::{Map, Value, json};
 
-    use super::super::{Template, read, tools, transport};
+    use super::super::{Template, read, tool_tests, tools, transport};
     use super::*;
     use crate::schema::Extensions;
     use crate::{
