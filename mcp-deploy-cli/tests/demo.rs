@@ -4,35 +4,39 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// What `demo` has more, or instead: who looks after it, and its image.
-const OF_DEMO: [&str; 5] = ["category", "tags", "docker_image", "docker_tag", "description"];
+/// What `demo` has more, or instead: who looks after it, its version, and its image.
+const OF_DEMO: [&str; 6] = ["category", "tags", "docker_image", "docker_tag", "description", "version"];
 
 #[test]
-fn demo_is_the_scaffold_with_a_name_for_its_image() {
-    let scaffold = Path::new(env!("CARGO_MANIFEST_DIR")).join("scaffold/rust");
+fn demo_is_what_templates_new_writes_with_a_name_for_its_image() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut new = Command::new(env!("CARGO_BIN_EXE_mcp-deploy"));
+    new.args(["templates", "new", "demo", "--lang", "rust", "--directory"]).arg(directory.path());
+    assert!(new.status().unwrap().success());
+    let written = directory.path().join("demo");
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mcp-deploy-core/templates/demo");
 
-    let written: BTreeSet<PathBuf> = files(&scaffold)
-        .into_iter()
-        .map(|file| file.to_str().unwrap().trim_end_matches(".in").into())
-        .collect();
     let mut there = files(&demo);
     // In the workspace it is also tried.
     assert!(there.remove(Path::new("server/tests/server.rs")));
-    assert_eq!(there, written);
+    assert_eq!(there, files(&written));
 
-    for file in files(&scaffold) {
-        let name = file.to_str().unwrap().trim_end_matches(".in");
-        let text = fs::read_to_string(scaffold.join(&file)).unwrap();
-        let text = text.replace("{{id}}", "demo").replace("{{name}}", "Demo").replace("{{version}}", "1.0.0");
-        let found = fs::read_to_string(demo.join(name)).unwrap();
-        match name {
-            "template.json" => assert_eq!(without_what_is_of_demo(&found), without_what_is_of_demo(&text)),
+    for file in there {
+        let expected = fs::read_to_string(written.join(&file)).unwrap();
+        let found = fs::read_to_string(demo.join(&file)).unwrap();
+        match file.to_str().unwrap() {
+            "template.json" => {
+                assert_eq!(without_what_is_of_demo(&found), without_what_is_of_demo(&expected))
+            }
             // The one goes on with the image that needs no Dockerfile, the other with what the tests need.
-            "README.md" => assert_eq!(found.split_once("\nThis directory is what").unwrap().0, text),
-            "server/Cargo.toml" => assert_eq!(found.split_once("\n[dev-dependencies]").unwrap().0, text),
-            _ => assert_eq!(found, text, "{name}"),
+            "README.md" => assert_eq!(found.split_once("\nThis directory is what").unwrap().0, expected),
+            "server/Cargo.toml" => {
+                let expected = expected.replace("\nversion = \"0.1.0\"\n", "\nversion = \"1.0.0\"\n");
+                assert_eq!(found.split_once("\n[dev-dependencies]").unwrap().0, expected);
+            }
+            name => assert_eq!(found, expected, "{name}"),
         }
     }
 }

@@ -48,7 +48,15 @@ pub(super) fn look() -> Looked {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
+    use crate::dockerfile::{Dockerfile, Findings};
+
+    fn directory(template: &Template) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(template.id.as_str())
+    }
 
     #[test]
     fn every_built_in_template_is_good_and_described() {
@@ -56,11 +64,20 @@ mod tests {
             let template = found.template().unwrap();
             assert!(template.warnings.is_empty(), "{}: {}", template.id, template.warnings);
             assert!(!template.tools.is_empty(), "{}", template.id);
-            let directory =
-                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(template.id.as_str());
             for file in ["README.md", "Dockerfile", ".dockerignore", "tests.json", "server/Cargo.toml"] {
-                assert!(directory.join(file).is_file(), "{} has no {file}", template.id);
+                assert!(directory(&template).join(file).is_file(), "{} has no {file}", template.id);
             }
+        }
+    }
+
+    #[test]
+    fn every_built_in_image_keeps_the_contract_and_needs_no_other_builder() {
+        for found in look().found {
+            let template = found.template().unwrap();
+            let text = fs::read_to_string(directory(&template).join("Dockerfile")).unwrap();
+            let dockerfile = Dockerfile::parse(&text).unwrap();
+            assert_eq!(dockerfile.check(&template), Findings::default(), "{}", template.id);
+            assert!(dockerfile.needs_buildkit().is_empty(), "{}", template.id);
         }
     }
 
