@@ -51,9 +51,7 @@ fn take_all(fields: &mut Fields, fallback_id: Option<&str>) -> Template {
     }
     let transport = transport::transport(fields);
     let (volumes, mounts) = volumes::volumes(fields);
-    let tools = tools::tools(fields);
-    let tests = tool_tests::tool_tests(fields, &tools);
-    Template {
+    let template = Template {
         // What follows the first violation is never seen.
         id: id.unwrap_or_else(placeholder_id),
         name: fields.required("name", "the server's name for people"),
@@ -74,8 +72,8 @@ fn take_all(fields: &mut Fields, fallback_id: Option<&str>) -> Template {
         mounts,
         config_schema: config_schema.unwrap_or_else(any_schema),
         default_config,
-        tools,
-        tests,
+        tools: tools::tools(fields),
+        tests: Vec::new(),
         health: fields.take("health"),
         resources: resources(fields),
         replicas: replicas(fields),
@@ -93,7 +91,8 @@ fn take_all(fields: &mut Fields, fallback_id: Option<&str>) -> Template {
             .collect(),
         warnings: Violations::default(),
         directory: None,
-    }
+    };
+    Template { tests: tool_tests::tool_tests(fields, &template.tools), ..template }
 }
 
 fn placeholder_id() -> TemplateId {
