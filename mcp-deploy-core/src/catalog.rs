@@ -175,6 +175,18 @@ impl Catalog {
         files::load(path)
     }
 
+    /// Every template at a path, by its file: the one in that file or directory, or those in the directories below, which are
+    /// found and refused as those of a source are. A path without any has the error of [`load`](Self::load).
+    pub fn check(path: &Path) -> Vec<(PathBuf, Result<Arc<Template>>)> {
+        let found = if path.is_dir() { Directory::new(path.to_owned()).look().found } else { Vec::new() };
+        if found.is_empty() {
+            return vec![(path.to_owned(), Self::load(path).map(Arc::new))];
+        }
+        let checked =
+            |found: Arc<Found>| (found.path.clone(), found.template().map_err(|error| owned(&error)));
+        found.into_iter().map(checked).collect()
+    }
+
     /// The directories in which something changes when a template does.
     #[cfg(feature = "watch")]
     fn places(&self) -> BTreeSet<PathBuf> {

@@ -1,8 +1,8 @@
 //! `templates validate`: templates and the Dockerfiles beside them, with everything that is wrong.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use mcp_deploy_core::{Catalog, Dockerfile, Error as CoreError, Finding, Template, Violation, read_text};
@@ -14,12 +14,6 @@ use crate::output::{Format, Show, lines, show};
 /// The names of a template's file in its directory.
 const FILE_NAMES: [&str; 3] = ["template.json", "template.yaml", "template.yml"];
 
-/// How far below a directory templates are looked for.
-const MAX_DEPTH: usize = 4;
-
-/// Directories that hold other people's files, or what a build wrote.
-const PASSED_OVER: [&str; 2] = ["node_modules", "target"];
-
 #[derive(Args)]
 pub(crate) struct Options {
     /// Files of templates, their directories, or directories of templates
@@ -28,8 +22,11 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(Options { paths }: &Options, format: Format) -> Result<()> {
-    let checked: Vec<Checked> =
-        paths.iter().flat_map(|path| templates(path)).map(|path| check(&path)).collect();
+    let checked: Vec<Checked> = paths
+        .iter()
+        .flat_map(|path| Catalog::check(path))
+        .map(|(path, template)| check(path, template))
+        .collect();
     show(&checked, format)?;
     match checked.iter().filter(|checked| !checked.violations.is_empty()).count() {
         0 => Ok(()),
@@ -92,50 +89,10 @@ impl fmt::Display for Note {
     }
 }
 
-/// The templates at a path: its file, or every directory below it that holds one. A path without any stays, for
-/// the check to say so.
-fn templates(path: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    collect(path, MAX_DEPTH, &mut found);
-    if found.is_empty() {
-        found.push(path.to_owned());
-    }
-    found
-}
-
-/// A template holds no others. Links are not followed: they may lead in a circle, or out.
-fn collect(path: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    if let Some(file) = FILE_NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file()) {
-        found.push(file);
-        return;
-    }
-    let Some(entries) = depth.checked_sub(1).and_then(|_| fs::read_dir(path).ok()) else {
-        return;
-    };
-    let is_wanted = |entry: &fs::DirEntry| {
-        let name = entry.file_name();
-        entry.file_type().is_ok_and(|kind| kind.is_dir())
-            && !name.as_encoded_bytes().starts_with(b".")
-            && !PASSED_OVER.iter().any(|passed_over| name == *passed_over)
-    };
-    let mut directories: Vec<PathBuf> =
-        entries.filter_map(Result::ok).filter(is_wanted).map(|entry| entry.path()).collect();
-    directories.sort_unstable();
-    for directory in directories {
-        collect(&directory, depth - 1, found);
-    }
-}
-
-fn check(path: &Path) -> Checked {
+fn check(path: PathBuf, template: Result<Arc<Template>, CoreError>) -> Checked {
     let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let mut checked = Checked {
-        path: path.to_owned(),
-        id: None,
-        version: None,
-        violations: Vec::new(),
-        warnings: Vec::new(),
-    };
-    let template = match Catalog::load(path) {
+    let mut checked = Checked { path, id: None, version: None, violations: Vec::new(), warnings: Vec::new() };
+    let template = match template {
         Ok(template) => {
             checked.id = Some(template.id.to_string());
             checked.version = Some(template.version.clone());
@@ -154,9 +111,9 @@ fn check(path: &Path) -> Checked {
     };
     // A file of another name says nothing about the directory that it is in.
     if FILE_NAMES.contains(&file.as_str()) {
-        let dockerfile = path.with_file_name("Dockerfile");
+        let dockerfile = checked.path.with_file_name("Dockerfile");
         if dockerfile.exists() {
-            check_dockerfile(&dockerfile, template.as_ref(), &mut checked);
+            check_dockerfile(&dockerfile, template.as_deref(), &mut checked);
         }
     }
     checked
