@@ -28,7 +28,7 @@ fn demo_is_what_templates_new_writes_with_a_name_for_its_image() {
         let found = fs::read_to_string(demo.join(&file)).unwrap();
         match file.to_str().unwrap() {
             "template.json" => {
-                assert_eq!(without_what_is_of_demo(&found), without_what_is_of_demo(&expected))
+                assert_eq!(without_what_is_of_demo(&found), without_what_is_of_demo(&expected));
             }
             // The one goes on with the image that needs no Dockerfile, the other with what the tests need.
             "README.md" => assert_eq!(found.split_once("\nThis directory is what").unwrap().0, expected),
