@@ -88,6 +88,7 @@ fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
         cmd!(sh, "cargo test --package mcp-deploy-k8s --test {test}")
             .env("MCP_DEPLOY_E2E_KUBECONFIG", &kubeconfig)
             .env("MCP_DEPLOY_E2E_EVERYTHING", EVERYTHING_IMAGE)
+            .env("MCP_DEPLOY_E2E_TEMPLATES", "1")
             .run()?;
     }
     cmd!(sh, "cargo test --package mcp-deploy-cli --test in_cluster -- --ignored")

@@ -1,8 +1,10 @@
 //! The contract of images, with images that break each clause of it.
 
 use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mcp_deploy_core::{DeploymentBackend, Request, Selector, resolve};
 use mcp_deploy_docker::{Build, BuildOptions, Clause, ContractReport, Verdict};
 use serde_json::{Value, json};
@@ -11,7 +13,8 @@ use tokio::time::{Instant, sleep};
 use crate::build::{REGISTRY, directory, forget_all, template};
 use crate::fixture::{Daemon, image};
 
-/// Builds an image of the mock server, with more lines in its Dockerfile, and holds it against the contract.
+/// Builds an image of the mock server, with more lines in its Dockerfile, and holds it against the contract. Several
+/// may be under way at once: most of the time is waited.
 async fn checked(daemon: &Daemon, behaviour: &str, lines: &str, more: Value) -> ContractReport {
     let dockerfile = format!(
         "FROM {}\nENV MOCK_BEHAVIOUR={behaviour}\nENTRYPOINT [\"/mcp-mock-server\"]\n{lines}\n",
@@ -26,13 +29,14 @@ async fn checked(daemon: &Daemon, behaviour: &str, lines: &str, more: Value) -> 
         let owner_alone = fs::Permissions::from_mode(0o600);
         fs::set_permissions(root.path().join("served.json"), owner_alone).unwrap();
     }
-    let template = template(root.path(), "t-contract", more);
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let id = format!("t-contract-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let template = template(root.path(), &id, more);
     let built = Build::of_template(&template, REGISTRY, BuildOptions::default()).unwrap();
     let built = daemon.backend.build(&built, None).await.unwrap();
     let spec = resolve(&template, &Request::default(), REGISTRY).unwrap();
     let report = daemon.backend.check_contract(&spec, std::future::pending()).await.unwrap().unwrap();
     forget_all(daemon, &built.tags).await;
-    has_nothing(daemon).await;
     report
 }
 
@@ -63,6 +67,7 @@ pub(crate) async fn an_image_that_keeps_the_contract_keeps_every_clause(daemon: 
     assert!(report.clauses.iter().all(|report| report.verdict == Verdict::Kept), "{report:?}");
     assert_eq!(report.clauses.iter().map(|report| report.clause).collect::<Vec<_>>(), Clause::ALL);
     assert!(verdict(&report, Clause::Mcp).1.contains("mcp-mock-server, 1 tool"), "{report:?}");
+    has_nothing(daemon).await;
 
     let report = checked(daemon, "unauthorized", "", json!({})).await;
     check_broken(&report, &[]);
@@ -74,31 +79,48 @@ pub(crate) async fn an_image_that_keeps_the_contract_keeps_every_clause(daemon: 
 }
 
 pub(crate) async fn each_clause_that_is_broken_is_told(daemon: &Daemon) {
-    let report = checked(daemon, "crash:3", "", json!({"health": {}})).await;
-    check_broken(&report, &[Clause::StaysUp]);
-    assert!(verdict(&report, Clause::StaysUp).1.contains("exit code 3"), "{report:?}");
-    assert_eq!(verdict(&report, Clause::Hardened).0, Verdict::NotSeen);
-    assert!(report.log_tail.iter().any(|line| line.contains("told to crash")), "{report:?}");
-    let failure = report.failure().unwrap();
+    let paths = json!({"health": {"liveness": "/alive", "readiness": "/set"}});
+    let (crashes, elsewhere, other, absent, stdio, mute, stubborn) = tokio::join!(
+        checked(daemon, "crash:3", "", json!({"health": {}})),
+        checked(daemon, "well", "", paths),
+        checked(daemon, "not-mcp", "", json!({})),
+        checked(daemon, "well", "ENTRYPOINT [\"/no-such-program\"]", json!({})),
+        checked(daemon, "stdio", "", json!({})),
+        checked(daemon, "never-listens", "", json!({"transport": {"port": 9000}})),
+        checked(daemon, "ignore-sigterm", "", json!({})),
+    );
+    has_nothing(daemon).await;
+
+    check_broken(&crashes, &[Clause::StaysUp]);
+    assert!(verdict(&crashes, Clause::StaysUp).1.contains("exit code 3"), "{crashes:?}");
+    assert_eq!(verdict(&crashes, Clause::Hardened).0, Verdict::NotSeen);
+    assert!(crashes.log_tail.iter().any(|line| line.contains("told to crash")), "{crashes:?}");
+    let failure = crashes.failure().unwrap();
     assert!(failure.message.contains("breaks the contract: stays_up: "), "{failure}");
 
-    let paths = json!({"health": {"liveness": "/alive", "readiness": "/set"}});
-    let report = checked(daemon, "well", "", paths).await;
-    check_broken(&report, &[Clause::Health, Clause::Ready]);
-    assert_eq!(verdict(&report, Clause::Health).1, "`/alive` answers 404, and 200 is promised");
+    check_broken(&elsewhere, &[Clause::Health, Clause::Ready]);
+    assert_eq!(verdict(&elsewhere, Clause::Health).1, "`/alive` answers 404, and 200 is promised");
 
-    let report = checked(daemon, "not-mcp", "", json!({})).await;
-    check_broken(&report, &[Clause::Mcp]);
-    assert!(verdict(&report, Clause::Mcp).1.contains("does not speak MCP"), "{report:?}");
+    check_broken(&other, &[Clause::Mcp]);
+    assert!(verdict(&other, Clause::Mcp).1.contains("does not speak MCP"), "{other:?}");
 
-    let report = checked(daemon, "well", "ENTRYPOINT [\"/no-such-program\"]", json!({})).await;
-    check_broken(&report, &[Clause::StaysUp]);
-    assert!(report.log_tail.iter().any(|line| line.contains("/no-such-program failed")), "{report:?}");
+    check_broken(&absent, &[Clause::StaysUp]);
+    assert!(absent.log_tail.iter().any(|line| line.contains("/no-such-program failed")), "{absent:?}");
 
     // It ends at once where nobody writes to it.
-    let report = checked(daemon, "stdio", "", json!({})).await;
-    check_broken(&report, &[Clause::StaysUp]);
-    assert!(verdict(&report, Clause::StaysUp).1.contains("HTTP transport"), "{report:?}");
+    check_broken(&stdio, &[Clause::StaysUp]);
+    assert!(verdict(&stdio, Clause::StaysUp).1.contains("HTTP transport"), "{stdio:?}");
+
+    check_broken(&mute, &[Clause::Listens]);
+    assert!(verdict(&mute, Clause::Listens).1.contains("nothing listens on port 9000"), "{mute:?}");
+    assert_eq!(verdict(&mute, Clause::Mcp).0, Verdict::NotSeen);
+    assert_eq!(verdict(&mute, Clause::StaysUp).0, Verdict::Kept);
+
+    check_broken(&stubborn, &[Clause::Terminates]);
+    assert!(
+        verdict(&stubborn, Clause::Terminates).1.contains("went on for 10 s after SIGTERM"),
+        "{stubborn:?}"
+    );
 }
 
 pub(crate) async fn what_an_image_needs_taken_back_is_found_by_trying(daemon: &Daemon) {
@@ -112,7 +134,7 @@ pub(crate) async fn what_an_image_needs_taken_back_is_found_by_trying(daemon: &D
         // Root alone may write there, and not with a read-only root.
         ("write:/x", "", r#""security": {"read_only_root":false,"run_as_user":"image"}"#),
     ];
-    for (behaviour, lines, field) in cases {
+    join_all(cases.map(|(behaviour, lines, field)| async move {
         let report = checked(daemon, behaviour, lines, json!({"health": {}})).await;
         check_broken(&report, &[Clause::Hardened]);
         let detail = verdict(&report, Clause::Hardened).1;
@@ -124,22 +146,9 @@ pub(crate) async fn what_an_image_needs_taken_back_is_found_by_trying(daemon: &D
         let report = checked(daemon, behaviour, lines, document).await;
         check_broken(&report, &[]);
         assert!(verdict(&report, Clause::Hardened).1.contains("the template takes back"), "{report:?}");
-    }
-}
-
-pub(crate) async fn a_server_that_never_listens_or_never_ends_breaks_a_clause(daemon: &Daemon) {
-    let mute = checked(daemon, "never-listens", "", json!({"transport": {"port": 9000}})).await;
-    check_broken(&mute, &[Clause::Listens]);
-    assert!(verdict(&mute, Clause::Listens).1.contains("nothing listens on port 9000"), "{mute:?}");
-    assert_eq!(verdict(&mute, Clause::Mcp).0, Verdict::NotSeen);
-    assert_eq!(verdict(&mute, Clause::StaysUp).0, Verdict::Kept);
-
-    let stubborn = checked(daemon, "ignore-sigterm", "", json!({})).await;
-    check_broken(&stubborn, &[Clause::Terminates]);
-    assert!(
-        verdict(&stubborn, Clause::Terminates).1.contains("went on for 10 s after SIGTERM"),
-        "{stubborn:?}"
-    );
+    }))
+    .await;
+    has_nothing(daemon).await;
 }
 
 pub(crate) async fn a_check_that_is_stopped_leaves_nothing(daemon: &Daemon) {

@@ -128,7 +128,6 @@ cases! {
     contract::an_image_that_keeps_the_contract_keeps_every_clause [];
     contract::each_clause_that_is_broken_is_told [];
     contract::what_an_image_needs_taken_back_is_found_by_trying [];
-    contract::a_server_that_never_listens_or_never_ends_breaks_a_clause [];
     contract::a_check_that_is_stopped_leaves_nothing [];
     command_line::images_are_built_side_by_side_and_one_that_fails_stops_no_other [Binary("mcp-deploy")];
     command_line::ctrl_c_ends_a_build_and_leaves_no_container [Binary("mcp-deploy"), Program("kill")];

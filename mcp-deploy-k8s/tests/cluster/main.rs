@@ -16,6 +16,7 @@ mod permissions;
 mod real_peer;
 mod registry;
 mod site;
+mod templates;
 mod updates;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -73,6 +74,7 @@ cases! {
     objects::what_is_rendered_can_be_applied [Program("kubectl")];
     objects::a_strangers_service_is_a_conflict_and_stays [];
     objects::what_somebody_changes_is_told_and_taken_back [];
+    templates::the_built_in_templates_do_what_their_tests_say [Variable(templates::IMAGES)];
     updates::going_back_gives_the_very_pods_that_were_there [];
     updates::ten_revisions_are_kept_and_nothing_of_older_ones [];
     updates::an_update_leaves_no_gap [];

@@ -44,7 +44,7 @@ const VOLUME: &str = "/tmp/mcp-deploy-test-volume";
 
 /// Volumes for the claims of the suite, where nothing in the cluster makes them: then its node is this machine.
 async fn provide_volumes(client: &Client) -> Result<(), BoxError> {
-    const VOLUMES: usize = 4;
+    const VOLUMES: usize = 6;
     let classes: Api<StorageClass> = Api::all(client.clone());
     let is_default = |class: &StorageClass| {
         class.annotations().get("storageclass.kubernetes.io/is-default-class").is_some_and(|it| it == "true")

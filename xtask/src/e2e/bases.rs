@@ -77,7 +77,8 @@ impl Base<'_> {
         cmd!(sh, "tar --create --file {archive} --directory / --no-recursion --null --files-from {list}")
             .run()?;
         for (from, to, parts) in directories {
-            let renamed = format!("s,^,{to}/,");
+            // The names, and not what symbolic links say.
+            let renamed = format!("s,^,{to}/,S");
             cmd!(sh, "tar --append --file {archive} --directory {from} --transform {renamed}")
                 .args(*parts)
                 .run()?;
