@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::found::{Found, Known, Looked};
-use super::source::{Source, SourceReport};
-
-use crate::{Template, parse_document};
+use super::source::{Source, SourceReport, Summary};
+use crate::{Template, TemplateId, parse_document};
 
 /// Ids, templates, and the tests beside them.
 const TEXTS: [(&str, &str, &str); 2] = [
@@ -26,19 +26,39 @@ const TEXTS: [(&str, &str, &str); 2] = [
 
 const GOOD: &str = "a test parses every built-in template";
 
-/// All of them; parsed once.
+/// What a list tells of one, which is read without the rest: most commands need no more.
+#[derive(Deserialize)]
+struct Described {
+    version: String,
+    description: String,
+    category: Option<String>,
+    docker_image: String,
+    docker_tag: String,
+}
+
+/// All of them; described once, and each parsed when somebody needs the whole.
 static TEMPLATES: LazyLock<Vec<Arc<Found>>> = LazyLock::new(|| {
     let source = Arc::new(Source::BuiltIn);
-    let parse = |(id, template, tests): (&str, &str, &str)| {
-        let mut document = parse_document(template, id).expect(GOOD);
-        let tests: Value = serde_json::from_str(tests).expect(GOOD);
-        document["tests"] = tests;
-        let template = Template::from_value(document, Some(id)).expect(GOOD);
-        let known = Ok(Known::whole(Arc::new(template), &source));
+    let found = |(id, template, _): (&str, &str, &str)| {
+        let Described { version, description, category, docker_image, docker_tag } =
+            serde_json::from_str(template).expect(GOOD);
+        let id = id.parse().expect(GOOD);
+        let image = Some(format!("{docker_image}:{docker_tag}").parse().expect(GOOD));
+        let summary = Summary { id, version, description, category, image, source: Arc::clone(&source) };
+        let known = Ok(Known::unread(summary));
         Arc::new(Found { path: PathBuf::new(), place: "the built-in one".to_owned(), known })
     };
-    TEXTS.into_iter().map(parse).collect()
+    TEXTS.into_iter().map(found).collect()
 });
+
+/// The whole of one.
+pub(super) fn template(id: &TemplateId) -> Template {
+    let (id, template, tests) = TEXTS.into_iter().find(|(known, ..)| *known == id.as_str()).expect(GOOD);
+    let mut document = parse_document(template, id).expect(GOOD);
+    let tests: Value = serde_json::from_str(tests).expect(GOOD);
+    document["tests"] = tests;
+    Template::from_value(document, Some(id)).expect(GOOD)
+}
 
 /// What the program has.
 pub(super) fn look() -> Looked {
@@ -64,6 +84,11 @@ mod tests {
             let template = found.template().unwrap();
             assert!(template.warnings.is_empty(), "{}: {}", template.id, template.warnings);
             assert!(!template.tools.is_empty(), "{}", template.id);
+            let summary = &found.known.as_ref().unwrap().summary;
+            assert_eq!(
+                serde_json::to_value(summary).unwrap(),
+                serde_json::to_value(Summary::of(&template, &summary.source)).unwrap()
+            );
             for file in ["README.md", "Dockerfile", ".dockerignore", "tests.json", "server/Cargo.toml"] {
                 assert!(directory(&template).join(file).is_file(), "{} has no {file}", template.id);
             }

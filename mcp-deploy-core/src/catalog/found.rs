@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::files;
 use super::source::{Broken, Hidden, Source, SourceReport, Summary};
+use super::{builtin, files};
 use crate::{Error, Template, TemplateId};
 
 /// What one source has just now.
@@ -40,7 +40,7 @@ impl Known {
         Self { summary: Summary::of(&template, source), template: Ok(template).into() }
     }
 
-    /// One whose file is read later; what is known of it comes from an earlier look at the same file.
+    /// One that is read later; what is known of it comes from an earlier look at the same file.
     pub(super) fn unread(summary: Summary) -> Self {
         Self { summary, template: OnceLock::new() }
     }
@@ -56,7 +56,11 @@ impl Found {
     pub(super) fn template(&self) -> Result<Arc<Template>, Arc<Error>> {
         let known = self.known.as_ref().map_err(Arc::clone)?;
         let read = || {
-            let template = files::template(&self.path, &self.place, Some(known.summary.id.as_str()));
+            let Summary { id, source, .. } = &known.summary;
+            let template = match **source {
+                Source::BuiltIn => Ok(builtin::template(id)),
+                _ => files::template(&self.path, &self.place, Some(id.as_str())),
+            };
             template.map(Arc::new).map_err(Arc::new)
         };
         known.template.get_or_init(read).clone()
