@@ -132,7 +132,7 @@ fn a_server_in_the_cluster_deploys_there_and_survives_the_end_of_a_replica() {
     assert_eq!(status, 201, "{deployed}");
     // Which the server has asked at that address.
     assert_eq!(deployment["endpoint"], format!("http://demo-one.{NAMESPACE}.svc/mcp"));
-    assert_eq!(deployment["mcp"]["tools"], json!(["say_hello", "say_goodbye"]));
+    assert_eq!(deployment["mcp"]["tools"], json!(["say_goodbye", "say_hello"]));
     let (status, refused) = ask("nobody's", "GET", "deployments/", &json!({}));
     assert_eq!((status, &refused["code"]), (401, &json!("unauthorized")));
 
