@@ -16,6 +16,7 @@ use crate::fixture::{Daemon, image};
 /// Builds an image of the mock server, with more lines in its Dockerfile, and holds it against the contract. Several
 /// may be under way at once: most of the time is waited.
 async fn checked(daemon: &Daemon, behaviour: &str, lines: &str, more: Value) -> ContractReport {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let dockerfile = format!(
         "FROM {}\nENV MOCK_BEHAVIOUR={behaviour}\nENTRYPOINT [\"/mcp-mock-server\"]\n{lines}\n",
         image::NAME
@@ -29,7 +30,6 @@ async fn checked(daemon: &Daemon, behaviour: &str, lines: &str, more: Value) -> 
         let owner_alone = fs::Permissions::from_mode(0o600);
         fs::set_permissions(root.path().join("served.json"), owner_alone).unwrap();
     }
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let id = format!("t-contract-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let template = template(root.path(), &id, more);
     let built = Build::of_template(&template, REGISTRY, BuildOptions::default()).unwrap();
