@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mcp_deploy_core::{
-    Catalog, DeploymentManager, Error as CoreError, Settings, Source, SourceReport, Template,
+    Broken, Catalog, DeploymentManager, Error as CoreError, Settings, Source, SourceReport, Template,
 };
 use tokio::runtime::{self, Runtime};
 
@@ -174,6 +174,13 @@ fn warn_of_sources(sources: &[SourceReport]) {
             |fetched_at| format!("{} old", age(Timestamp::now().duration_since(fetched_at))),
         );
         talk(&format!("warning: the templates of `{source}` are {state}: {problem}"));
+    }
+}
+
+/// Tells of templates that cannot be used.
+fn warn_of_broken(broken: &[Broken]) {
+    for Broken { place, error, .. } in broken {
+        talk(&format!("warning: {place} is left out: {error}"));
     }
 }
 

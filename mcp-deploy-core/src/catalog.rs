@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use self::address::{TemplateRepository, TemplateRepositoryError};
 use self::directory::Directory;
-pub use self::files::{read_document, read_text};
+pub use self::files::{FILE_NAMES as TEMPLATE_FILE_NAMES, read_document, read_text};
 use self::found::{Found, Resolved};
 pub use self::fresh::KeptFresh;
 use self::repository::Repository;

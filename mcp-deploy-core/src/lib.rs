@@ -84,8 +84,8 @@ pub use backend::{
 pub use backends::Backends;
 pub use capabilities::{Capabilities, Logs, Part};
 pub use catalog::{
-    Broken, Catalog, Hidden, KeptFresh, Overview, Source, SourceReport, Summary, TemplateRepository,
-    TemplateRepositoryError, Templates, read_document, read_text,
+    Broken, Catalog, Hidden, KeptFresh, Overview, Source, SourceReport, Summary, TEMPLATE_FILE_NAMES,
+    TemplateRepository, TemplateRepositoryError, Templates, read_document, read_text,
 };
 #[cfg(feature = "watch")]
 pub use catalog::{CatalogChanges, CatalogWatch};

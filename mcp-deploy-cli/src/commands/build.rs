@@ -18,9 +18,9 @@ use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::watch;
 
-use super::{Context, completions, freshen, read_template, warn_of_sources};
+use super::{Context, completions, freshen, read_template, warn_of_broken, warn_of_sources};
 use crate::error::{Error, Result};
-use crate::output::{Show, header, or_dash, show, table, talk};
+use crate::output::{Show, header, or_dash, show, table};
 use crate::progress::Spinners;
 use crate::{backends, values};
 
@@ -102,9 +102,7 @@ fn chosen(options: &Options, context: &Context) -> Result<Vec<Arc<Template>>> {
         freshen(catalog);
         let Templates { templates, broken, hidden: _, sources, .. } = catalog.list();
         warn_of_sources(&sources);
-        for broken in broken {
-            talk(&format!("warning: {} is left out: {}", broken.place, broken.error));
-        }
+        warn_of_broken(&broken);
         let has_dockerfile = |template: &Arc<Template>| {
             template.directory.as_ref().is_some_and(|directory| directory.join("Dockerfile").is_file())
         };

@@ -9,7 +9,7 @@ use crate::document::{MAX_DOCUMENT_BYTES, check_size};
 use crate::{Error, Result, Template, parse_document};
 
 /// The names of a template's file in its directory; the first that is there counts.
-pub(super) const FILE_NAMES: [&str; 3] = ["template.json", "template.yaml", "template.yml"];
+pub const FILE_NAMES: [&str; 3] = ["template.json", "template.yaml", "template.yml"];
 
 /// The file of the template in a directory, where it holds one.
 pub(super) fn template_file(directory: &Path) -> Option<(PathBuf, Metadata)> {

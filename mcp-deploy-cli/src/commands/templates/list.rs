@@ -5,7 +5,7 @@ use mcp_deploy_core::{
 };
 use serde::Serialize;
 
-use crate::commands::{freshen, warn_of_sources};
+use crate::commands::{freshen, warn_of_broken, warn_of_sources};
 use crate::error::Result;
 use crate::output::{Format, Show, header, json, or_dash, print, show, table, talk, yaml};
 
@@ -40,9 +40,7 @@ fn whole(listed: &Templates, written: impl Fn(Vec<Sourced<'_>>) -> Result<String
 
 fn tell(broken: &[Broken], hidden: &[Hidden], sources: &[SourceReport]) {
     warn_of_sources(sources);
-    for Broken { place, error, .. } in broken {
-        talk(&format!("warning: {place} is left out: {error}"));
-    }
+    warn_of_broken(broken);
     for Hidden { id, place, by } in hidden {
         talk(&format!("note: `{id}`: {place} is hidden by {by}"));
     }

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use mcp_deploy_core::{Catalog, Dockerfile, Error as CoreError, Finding, Template, Violation, read_text};
+use mcp_deploy_core::{
+    Catalog, Dockerfile, Error as CoreError, Finding, TEMPLATE_FILE_NAMES, Template, Violation, read_text,
+};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::output::{Format, Show, lines, show};
-
-/// The names of a template's file in its directory.
-const FILE_NAMES: [&str; 3] = ["template.json", "template.yaml", "template.yml"];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -110,7 +109,7 @@ fn check(path: PathBuf, template: Result<Arc<Template>, CoreError>) -> Checked {
         }
     };
     // A file of another name says nothing about the directory that it is in.
-    if FILE_NAMES.contains(&file.as_str()) {
+    if TEMPLATE_FILE_NAMES.contains(&file.as_str()) {
         let dockerfile = checked.path.with_file_name("Dockerfile");
         if dockerfile.exists() {
             check_dockerfile(&dockerfile, template.as_deref(), &mut checked);
