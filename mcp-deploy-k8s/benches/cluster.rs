@@ -2,8 +2,8 @@
 //! table: `cargo xtask bench` prints them. Needs a cluster whose node is this machine, `kubectl`, and the programs
 //! below.
 //!
-//! The scheduler and the controllers of the cluster are stopped meanwhile: what is measured is what a client asks of
-//! the API server. The pods are generated objects.
+//! The scheduler and the controllers of the cluster, and what gives its Services their addresses, are stopped
+//! meanwhile: what is measured is what a client asks of the API server. The pods are generated objects.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 #![expect(clippy::print_stdout, reason = "its rows are its output")]
 
@@ -112,7 +112,7 @@ impl Bench {
     }
 
     fn controllers(&self, verb: &str) {
-        for part in ["scheduler", "controller-manager"] {
+        for part in ["services", "scheduler", "controller-manager"] {
             assert!(Command::new(&self.cluster).args([verb, part]).status().unwrap().success());
         }
     }

@@ -1,9 +1,11 @@
-//! Server-side apply, as the API server takes it (Kubernetes API concepts, "Server-Side Apply").
+//! Server-side apply, as the API server takes it (Kubernetes API concepts, "Server-Side Apply"), and the few writes
+//! that are none.
 
 use std::fmt::{Debug, Write};
 
-use kube::api::{Patch, PatchParams, ValidationDirective};
-use kube::core::Request;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use kube::api::{Patch, PatchParams, PostParams, ValidationDirective};
+use kube::core::{PartialObjectMeta, Request};
 use kube::{Api, Error as Kube, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +15,9 @@ use serde_json::{Value, json};
 const MANAGER: &str = "mcp-deploy";
 /// The version of no object: what is there has another, so an apply at this one makes, or conflicts.
 const VERSION_OF_NOTHING: &str = "1";
+/// Asks for the metadata of what was written, and no more of it (Kubernetes API concepts, "Resource representations").
+const METADATA: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// How an object is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +30,37 @@ pub(crate) enum How {
     DryRun { force: bool },
 }
 
-/// Applies an object.
-///
-/// The API server reads it as YAML, which takes some characters of JSON for line breaks and refuses others.
+/// Applies an object, and tells what it is then.
 pub(crate) async fn apply<K>(kind: &Api<K>, name: &str, object: &impl Serialize, how: How) -> Result<K>
 where
     K: kube::Resource + Clone + DeserializeOwned + Debug,
 {
+    let request = apply_request(kind, name, object, how)?;
+    kind.clone().into_client().request(request).await
+}
+
+/// Applies an object, and tells its metadata alone, which costs the API server less.
+pub(crate) async fn apply_briefly<K>(
+    kind: &Api<K>,
+    name: &str,
+    object: &impl Serialize,
+    how: How,
+) -> Result<PartialObjectMeta<K>>
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug,
+{
+    let mut request = apply_request(kind, name, object, how)?;
+    request.headers_mut().insert(ACCEPT, METADATA);
+    kind.clone().into_client().request(request).await
+}
+
+/// The API server reads the object as YAML, which takes some characters of JSON for line breaks and refuses others.
+fn apply_request<K: kube::Resource>(
+    kind: &Api<K>,
+    name: &str,
+    object: &impl Serialize,
+    how: How,
+) -> Result<http::Request<Vec<u8>>> {
     let params = PatchParams {
         dry_run: matches!(how, How::DryRun { .. }),
         force: matches!(how, How::ByForce | How::DryRun { force: true }),
@@ -45,8 +74,30 @@ where
     }
     let request = Request::new(kind.resource_url());
     let request = request.patch(name, &params, &Patch::Apply(&object)).map_err(Kube::BuildRequest)?;
-    let request = request.map(|body| yaml(&String::from_utf8_lossy(&body)).into_bytes());
-    kind.clone().into_client().request(request).await
+    Ok(request.map(|body| yaml(&String::from_utf8_lossy(&body)).into_bytes()))
+}
+
+/// Creates an object; where there is anything of the name, that is a conflict.
+pub(crate) async fn create<K>(kind: &Api<K>, object: &impl Serialize, dry_run: bool) -> Result<()>
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug,
+{
+    let params = PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) };
+    let object = serde_json::to_vec(object).map_err(Kube::SerdeError)?;
+    let request = Request::new(kind.resource_url()).create(&params, object);
+    let mut request = request.map_err(Kube::BuildRequest)?;
+    request.headers_mut().insert(ACCEPT, METADATA);
+    kind.clone().into_client().request::<PartialObjectMeta<K>>(request).await.map(drop)
+}
+
+/// Merges a patch into an object (RFC 7396). What it takes away is nobody's afterwards, but what it sets would stay
+/// when it is left out of what is applied: it is for taking away, and for objects that nothing is applied to.
+pub(crate) async fn merge<K>(kind: &Api<K>, name: &str, patch: &Value) -> Result<K>
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug,
+{
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    kind.patch(name, &params, &Patch::Merge(patch)).await
 }
 
 /// Removes what somebody else has added to an object, at the version at which it was read (RFC 6902). What is
@@ -60,7 +111,7 @@ where
     let removals = added.iter().rev().map(|pointer| json!({"op": "remove", "path": pointer}));
     let patch: Vec<Value> = [test].into_iter().chain(removals).collect();
     let request = http::Request::patch(format!("{}/{name}?fieldManager={MANAGER}", kind.resource_url()))
-        .header(http::header::CONTENT_TYPE, "application/json-patch+json")
+        .header(CONTENT_TYPE, "application/json-patch+json")
         .body(serde_json::to_vec(&patch).map_err(Kube::SerdeError)?)
         .map_err(Kube::HttpError)?;
     kind.clone().into_client().request(request).await

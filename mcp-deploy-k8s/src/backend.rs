@@ -72,7 +72,7 @@ impl DeploymentBackend for KubernetesBackend {
     async fn deploy(&self, spec: &DeploymentSpec, options: DeployOptions) -> Result<Deployment> {
         self.capabilities().check(BACKEND, spec)?;
         if options.dry_run {
-            return self.try_out(spec, &options).await;
+            return Box::pin(self.try_out(spec, &options)).await;
         }
         let _turn = self.turn(&spec.name).await;
         self.make_it_so(spec).await

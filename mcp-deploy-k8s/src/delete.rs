@@ -52,10 +52,10 @@ impl KubernetesBackend {
     }
 
     /// Takes back the name that a deploy took before it failed.
-    pub(crate) async fn take_away(&self, name: &DeploymentName, live: &Live) -> Result<()> {
-        let deleted = delete(&self.objects::<Live>().await?, name.as_str(), live.metadata.uid.clone()).await;
+    pub(crate) async fn take_away(&self, name: &DeploymentName, taken: &ObjectMeta) -> Result<()> {
+        let deleted = delete(&self.objects::<Live>().await?, name.as_str(), taken.uid.clone()).await;
         deleted.map_err(|error| sorted("delete the deployment", error))?;
-        self.remove_left(name, live.metadata.uid.as_deref().unwrap_or_default()).await
+        self.remove_left(name, taken.uid.as_deref().unwrap_or_default()).await
     }
 
     /// Waits until the platform's controller has seen this Deployment as it is: else it may be about to make pods,

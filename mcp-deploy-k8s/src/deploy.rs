@@ -1,7 +1,7 @@
 //! Making a spec so: created, updated, or left as it is.
 //!
 //! The Deployment is the one object that counts: it names the ConfigMap and the Secret of its spec, and owns all
-//! others. It is applied last, at the version at which it was read, so that of two deploys at once one wins whole
+//! others. It is written last, at the version at which it was read, so that of two deploys at once one wins whole
 //! and the other begins again.
 
 use std::time::Duration;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment as Live;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use mcp_deploy_core::{DeployOptions, Deployment, DeploymentName, DeploymentSpec, Error, Progress, Result};
+use serde_json::json;
 use tokio::time::sleep;
 
-use crate::apply::{How, apply, remove_added};
+use crate::apply::{How, apply, apply_briefly, merge, remove_added};
 use crate::error::{absent, code, foreign, is_namespace_absent, sorted, sorted_of};
 use crate::handle::KubernetesBackend;
 use crate::index::Index;
@@ -21,7 +23,7 @@ use crate::labels::{self, Ours};
 use crate::manifest::{self, Placed};
 use crate::names::{self, BACKEND};
 use crate::objects::{Object, optional_kinds};
-use crate::revisions::{Kept, revision};
+use crate::revisions::Kept;
 use crate::status::Observed;
 
 /// How often a deploy begins again because another came in between.
@@ -34,6 +36,14 @@ enum Outcome {
     Done(Box<Live>),
     /// Somebody else has deployed, or removed, the same name in between.
     Overtaken,
+}
+
+/// The last write of a deploy, by which it counts.
+enum Last {
+    /// The Deployment as it is to be.
+    Apply(Box<Live>),
+    /// The end of its pause.
+    Resume,
 }
 
 impl KubernetesBackend {
@@ -87,15 +97,16 @@ impl KubernetesBackend {
             },
             None => None,
         };
-        let (placed, kept) = self.plan(spec, found.as_ref()).await?;
+        let placed = self.plan(spec, found.as_ref()).await?;
         let Outcome::Done(live) = self.carry_out(spec, &placed, found.as_ref()).await? else {
             return Ok(None);
         };
-        self.forget(&spec.name, placed.revision, &kept).await?;
-        match Observed::of(*live, self.ingress_host()) {
+        match (found, Observed::of(*live, self.ingress_host())) {
             // It has no pods yet.
-            Some(new) if found.is_none() => {
-                Ok(Some(self.report_on(&new, &Index::default(), &Index::default())))
+            (None, Some(new)) => Ok(Some(self.report_on(&new, &Index::default(), &Index::default()))),
+            (Some(old), Some(new)) if old.ours.revision != new.ours.revision => {
+                self.forget(&new).await?;
+                self.report(&spec.name).await.map(Some)
             }
             _ => self.report(&spec.name).await.map(Some),
         }
@@ -132,7 +143,7 @@ impl KubernetesBackend {
             let spec = self.whole_spec(&found).await?.ok_or_else(|| without_secret(name))?;
             let mut placed = self.placed_again(&found);
             change(&mut placed);
-            if let Outcome::Done(_) = Box::pin(self.replace(&spec, &placed, &found.live)).await? {
+            if let Outcome::Done(_) = Box::pin(self.replace(&spec, &placed, &found)).await? {
                 return Ok(());
             }
         }
@@ -143,30 +154,31 @@ impl KubernetesBackend {
     pub(crate) async fn try_out(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<Deployment> {
         let name = &spec.name;
         let found = self.find(name).await?;
-        let (placed, _) = self.plan(spec, found.as_ref()).await?;
-        let (deployment, objects) = rendered(spec, &placed)?;
+        let placed = self.plan(spec, found.as_ref()).await?;
+        let manifests = manifest::render(spec, &placed)?;
+        let (deployment, objects) = (&manifests.deployment, manifests.dependents());
         self.check_ours(name, &objects).await?;
         let how = How::DryRun { force: found.is_some() };
-        match apply(&self.objects::<Live>().await?, name.as_str(), &deployment, how).await {
+        match apply(&self.objects::<Live>().await?, name.as_str(), deployment, how).await {
             Err(error) if is_namespace_absent(&error) => options.report(Progress::Warning(format!(
                 "the namespace `{}` is not there yet: the cluster could not be asked whether it would take it",
                 self.namespace()
             ))),
             outcome => {
                 outcome.map_err(|error| sorted_of(name, "try the Deployment", error))?;
-                self.apply_all(name, &objects, How::DryRun { force: true }).await?;
+                self.make_all(name, &objects, How::DryRun { force: true }).await?;
             }
         }
         Ok(Deployment { revision: placed.revision, ..Deployment::pending(spec, BACKEND, Timestamp::now()) })
     }
 
     /// Where a spec goes: the revision that it is, or the next one.
-    async fn plan(&self, spec: &DeploymentSpec, found: Option<&Observed>) -> Result<(Placed, Vec<Kept>)> {
+    async fn plan(&self, spec: &DeploymentSpec, found: Option<&Observed>) -> Result<Placed> {
         let secret = |again: Option<String>| {
             again.or_else(|| (!spec.secrets.is_empty()).then(|| names::random(&spec.name)))
         };
         let Some(found) = found else {
-            return Ok((self.placed(spec, 1, secret(None)), Vec::new()));
+            return Ok(self.placed(spec, 1, secret(None)));
         };
         let current = self.whole_spec(found).await?;
         let replicas = spec.replicas;
@@ -180,10 +192,12 @@ impl KubernetesBackend {
             let is_same =
                 crate::status::desired(&found.live) == usize::try_from(replicas).unwrap_or_default();
             let updated_at = if is_same { again.updated_at } else { Some(Timestamp::now()) };
-            return Ok((Placed { replicas, updated_at, ..again }, Vec::new()));
+            return Ok(Placed { replicas, updated_at, ..again });
         }
         let kept = self.kept(&spec.name).await?;
-        for Kept { number, content, .. } in kept.iter().filter(|kept| kept.number != found.ours.revision) {
+        for Kept { number, created_at, content, .. } in
+            kept.iter().filter(|kept| kept.number != found.ours.revision)
+        {
             let is_like = labels::spec(content.spec.clone()).is_some_and(|kept| is_like(&kept, spec));
             if !is_like {
                 continue;
@@ -191,22 +205,25 @@ impl KubernetesBackend {
             // Without its Secret it can be any: it is made anew.
             let whole = self.whole(content.spec.clone(), content.secret.as_deref()).await?;
             if whole.is_none_or(|whole| whole.is_resized(spec)) {
-                return Ok((self.placed(spec, *number, content.secret.clone()), kept));
+                let placed = self.placed(spec, *number, content.secret.clone());
+                return Ok(Placed { deployed_at: Some(*created_at), ..placed });
             }
         }
         let newest = kept.iter().map(|kept| kept.number).max().unwrap_or_default();
         let number = newest.max(found.ours.revision) + 1;
         let has_same_secrets = current.is_some_and(|current| current.secrets == spec.secrets);
         let again = found.ours.secret.clone().filter(|_| has_same_secrets);
-        Ok((self.placed(spec, number, secret(again)), kept))
+        Ok(self.placed(spec, number, secret(again)))
     }
 
     pub(crate) fn placed(&self, spec: &DeploymentSpec, revision: u64, secret: Option<String>) -> Placed {
+        let now = Timestamp::now();
         Placed {
             namespace: self.namespace().to_owned(),
             revision,
             replicas: spec.replicas,
-            updated_at: Some(Timestamp::now()),
+            deployed_at: Some(now),
+            updated_at: Some(now),
             restarted_at: None,
             secret,
             owner: None,
@@ -214,11 +231,12 @@ impl KubernetesBackend {
         }
     }
 
-    fn placed_again(&self, found: &Observed) -> Placed {
-        let Ours { spec, revision, secret, updated_at, restarted_at } = &found.ours;
+    pub(crate) fn placed_again(&self, found: &Observed) -> Placed {
+        let Ours { spec, revision, secret, deployed_at, updated_at, restarted_at } = &found.ours;
         let replicas = u32::try_from(crate::status::desired(&found.live)).unwrap_or(u32::MAX);
         Placed {
             replicas,
+            deployed_at: *deployed_at,
             updated_at: *updated_at,
             restarted_at: restarted_at.clone(),
             ..self.placed(spec, *revision, secret.clone())
@@ -239,7 +257,7 @@ impl KubernetesBackend {
         found: Option<&Observed>,
     ) -> Result<Outcome> {
         match found {
-            Some(found) => Box::pin(self.replace(spec, placed, &found.live)).await,
+            Some(found) => Box::pin(self.replace(spec, placed, found)).await,
             None => Box::pin(self.create(spec, placed)).await,
         }
     }
@@ -248,30 +266,33 @@ impl KubernetesBackend {
     async fn create(&self, spec: &DeploymentSpec, placed: &Placed) -> Result<Outcome> {
         let name = &spec.name;
         let deployment = manifest::render(spec, placed)?.deployment;
-        let Some(live) = self.begin(name, &deployment).await? else { return Ok(Outcome::Overtaken) };
-        let (deployment, wanted) = rendered(spec, &placed.owned_by(&live))?;
-        match self.make_all(name, &wanted).await {
-            Ok(()) => self.finish(name, deployment, live).await,
+        let Some(taken) = self.begin(name, deployment).await? else { return Ok(Outcome::Overtaken) };
+        let wanted = manifest::render(spec, &placed.owned_by(&taken))?.dependents();
+        match self.make_all(name, &wanted, How::Anew).await {
+            Ok(true) => self.finish(name, Last::Resume, taken).await,
+            Ok(false) => Ok(Outcome::Overtaken),
             Err(conflict @ Error::Conflict { .. }) => {
-                self.take_away(name, &live).await?;
+                self.take_away(name, &taken).await?;
                 Err(conflict)
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn replace(&self, spec: &DeploymentSpec, placed: &Placed, live: &Live) -> Result<Outcome> {
-        let name = &spec.name;
-        let (deployment, wanted) = rendered(spec, &placed.owned_by(live))?;
-        self.check_ours(name, &wanted).await?;
-        match self.apply_all(name, &wanted, How::ByForce).await {
-            // The revision of this number is another one by now.
-            Err(Error::Invalid { .. }) if self.is_changed(name, live).await? => {
-                return Ok(Outcome::Overtaken);
-            }
-            outcome => outcome?,
+    /// What a revision was is kept before another takes its place.
+    async fn replace(&self, spec: &DeploymentSpec, placed: &Placed, found: &Observed) -> Result<Outcome> {
+        let (name, live) = (&spec.name, &found.live);
+        let manifests = manifest::render(spec, &placed.owned_by(&live.metadata))?;
+        let mut wanted = manifests.dependents();
+        if placed.revision != found.ours.revision {
+            wanted.push(Object::of(&self.revision(found)));
         }
-        let outcome = self.finish(name, deployment, live.clone()).await?;
+        self.check_ours(name, &wanted).await?;
+        if !self.make_all(name, &wanted, How::ByForce).await? {
+            return Ok(Outcome::Overtaken);
+        }
+        let last = Last::Apply(Box::new(manifests.deployment));
+        let outcome = self.finish(name, last, live.metadata.clone()).await?;
         if let Outcome::Done(_) = &outcome {
             let unwanted = optional_kinds()
                 .into_iter()
@@ -284,11 +305,10 @@ impl KubernetesBackend {
 
     /// Takes a name: the Deployment, paused, so that it has a uid and makes no pods yet. `None` where somebody
     /// else has the name meanwhile.
-    async fn begin(&self, name: &DeploymentName, deployment: &Live) -> Result<Option<Live>> {
-        let mut paused = deployment.clone();
-        paused.spec.as_mut().expect("it was rendered with a spec").paused = Some(true);
+    async fn begin(&self, name: &DeploymentName, mut deployment: Live) -> Result<Option<ObjectMeta>> {
+        deployment.spec.as_mut().expect("it was rendered with a spec").paused = Some(true);
         let deployments = self.objects::<Live>().await?;
-        let take = || apply(&deployments, name.as_str(), &paused, How::Anew);
+        let take = || apply_briefly(&deployments, name.as_str(), &deployment, How::Anew);
         let taken = match take().await {
             Err(error) if is_namespace_absent(&error) => {
                 self.make_namespace().await?;
@@ -297,32 +317,38 @@ impl KubernetesBackend {
             taken => taken,
         };
         match taken {
-            Ok(live) => Ok(Some(live)),
+            Ok(taken) => Ok(Some(taken.metadata)),
             Err(error) if code(&error) == Some(409) => Ok(None),
             Err(error) => Err(sorted_of(name, "apply the Deployment", error)),
         }
     }
 
-    /// Applies the Deployment at the version that was read; what only its status has changed does not count.
-    async fn finish(&self, name: &DeploymentName, mut deployment: Live, mut live: Live) -> Result<Outcome> {
+    /// Writes the Deployment at the version that was seen; what only its status has changed does not count.
+    async fn finish(&self, name: &DeploymentName, mut last: Last, mut seen: ObjectMeta) -> Result<Outcome> {
         let deployments = self.objects::<Live>().await?;
-        deployment.metadata.uid.clone_from(&live.metadata.uid);
         loop {
-            deployment.metadata.resource_version.clone_from(&live.metadata.resource_version);
-            match apply(&deployments, name.as_str(), &deployment, How::ByForce).await {
+            let written = match &mut last {
+                Last::Apply(deployment) => {
+                    deployment.metadata.uid.clone_from(&seen.uid);
+                    deployment.metadata.resource_version.clone_from(&seen.resource_version);
+                    apply(&deployments, name.as_str(), deployment, How::ByForce).await
+                }
+                Last::Resume => {
+                    let version = json!({"uid": seen.uid, "resourceVersion": seen.resource_version});
+                    let resumed = json!({"metadata": version, "spec": {"paused": null}});
+                    merge(&deployments, name.as_str(), &resumed).await
+                }
+            };
+            match written {
                 Ok(live) => return Ok(Outcome::Done(Box::new(live))),
                 Err(error) if matches!(code(&error), Some(404 | 409)) => {}
                 Err(error) => return Err(sorted_of(name, "apply the Deployment", error)),
             }
             match self.find(name).await? {
-                Some(found) if is_same(&found.live, &live) => live = found.live,
+                Some(found) if is_same(&found.live.metadata, &seen) => seen = found.live.metadata,
                 _ => return Ok(Outcome::Overtaken),
             }
         }
-    }
-
-    async fn is_changed(&self, name: &DeploymentName, live: &Live) -> Result<bool> {
-        Ok(self.find(name).await?.is_none_or(|found| !is_same(&found.live, live)))
     }
 
     /// Makes the namespace; one that is there is left as it is.
@@ -336,23 +362,15 @@ impl KubernetesBackend {
     }
 }
 
-/// The Deployment of a spec, and all that goes with it.
-fn rendered(spec: &DeploymentSpec, placed: &Placed) -> Result<(Live, Vec<Object>)> {
-    let manifests = manifest::render(spec, placed)?;
-    let mut objects = manifests.dependents();
-    objects.push(Object::of(&revision(spec, placed, &manifests)));
-    Ok((manifests.deployment, objects))
-}
-
 /// Whether a Deployment has changed in nothing but its status.
-fn is_same(one: &Live, other: &Live) -> bool {
-    let ours = |live: &Live| {
+fn is_same(one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    let ours = |metadata: &ObjectMeta| {
         [labels::SPEC, labels::REVISION, labels::UPDATED_AT, labels::SECRET]
-            .map(|key| labels::annotation(&live.metadata, key).map(str::to_owned))
+            .map(|key| labels::annotation(metadata, key).map(str::to_owned))
     };
-    one.metadata.uid == other.metadata.uid
-        && one.metadata.generation == other.metadata.generation
-        && one.metadata.deletion_timestamp.is_none()
+    one.uid == other.uid
+        && one.generation == other.generation
+        && one.deletion_timestamp.is_none()
         && ours(one) == ours(other)
 }
 

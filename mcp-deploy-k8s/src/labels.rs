@@ -22,6 +22,8 @@ pub(crate) const SPEC: &str = "mcp-deploy.dev/spec";
 pub(crate) const REVISION: &str = "mcp-deploy.dev/revision";
 /// The name of the Secret, where there is one.
 pub(crate) const SECRET: &str = "mcp-deploy.dev/secret";
+/// When its revision was deployed.
+pub(crate) const DEPLOYED_AT: &str = "mcp-deploy.dev/deployed-at";
 /// When the spec was changed last, or its size.
 pub(crate) const UPDATED_AT: &str = "mcp-deploy.dev/updated-at";
 /// The annotation by which kubectl, too, replaces all pods.
@@ -36,6 +38,7 @@ pub(crate) struct Ours {
     pub(crate) spec: DeploymentSpec,
     pub(crate) revision: u64,
     pub(crate) secret: Option<String>,
+    pub(crate) deployed_at: Option<Timestamp>,
     pub(crate) updated_at: Option<Timestamp>,
     pub(crate) restarted_at: Option<String>,
 }
@@ -51,6 +54,7 @@ impl Ours {
             spec: spec(serde_json::from_str(annotation(metadata, SPEC)?).ok()?)?,
             revision: annotation(metadata, REVISION)?.parse().ok()?,
             secret: annotation(metadata, SECRET).map(str::to_owned),
+            deployed_at: annotation(metadata, DEPLOYED_AT).and_then(|at| at.parse().ok()),
             updated_at: annotation(metadata, UPDATED_AT).and_then(|at| at.parse().ok()),
             restarted_at: annotation(template, RESTARTED_AT).map(str::to_owned),
         })

@@ -42,6 +42,7 @@ mod cache;
 mod connect;
 mod delete;
 mod deploy;
+mod immutable;
 mod list;
 mod logs;
 mod objects;

@@ -16,7 +16,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use mcp_deploy_core::{DeploymentSpec, Violations};
 
-pub(crate) use self::container::CONTAINER;
+pub(crate) use self::container::{CONTAINER, config_map_of};
 pub(crate) use self::network::{external_url, host};
 use crate::labels;
 use crate::names;
@@ -33,6 +33,8 @@ pub(crate) struct Placed {
     pub(crate) revision: u64,
     /// How many instances just now; the spec says how many were deployed.
     pub(crate) replicas: u32,
+    /// When this revision was deployed.
+    pub(crate) deployed_at: Option<Timestamp>,
     /// When the spec was changed last, or its size.
     pub(crate) updated_at: Option<Timestamp>,
     /// When all instances of this revision were replaced last.
@@ -46,8 +48,8 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    pub(crate) fn owned_by(&self, deployment: &Deployment) -> Self {
-        Self { owner: deployment.metadata.uid.clone(), ..self.clone() }
+    pub(crate) fn owned_by(&self, deployment: &ObjectMeta) -> Self {
+        Self { owner: deployment.uid.clone(), ..self.clone() }
     }
 }
 
@@ -122,9 +124,13 @@ fn annotations(spec: &DeploymentSpec, placed: &Placed) -> labels::Map {
     let plain = serde_json::to_string(spec).expect("a spec is a JSON object");
     let mut annotations =
         labels::map([(labels::SPEC, &plain), (labels::REVISION, &placed.revision.to_string())]);
-    let updated_at = placed.updated_at.map(|at| (labels::UPDATED_AT.to_owned(), at.to_string()));
-    let secret = placed.secret.clone().map(|secret| (labels::SECRET.to_owned(), secret));
-    annotations.extend(updated_at.into_iter().chain(secret));
+    let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let some = [
+        (labels::DEPLOYED_AT, at(placed.deployed_at)),
+        (labels::UPDATED_AT, at(placed.updated_at)),
+        (labels::SECRET, placed.secret.clone()),
+    ];
+    annotations.extend(some.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     annotations
 }
 
@@ -139,7 +145,7 @@ fn metadata(spec: &DeploymentSpec, placed: &Placed) -> ObjectMeta {
 }
 
 /// The same of an object that goes with the Deployment.
-fn owned(spec: &DeploymentSpec, placed: &Placed) -> ObjectMeta {
+pub(crate) fn owned(spec: &DeploymentSpec, placed: &Placed) -> ObjectMeta {
     let owner = placed.owner.as_ref().map(|uid| OwnerReference {
         api_version: "apps/v1".to_owned(),
         kind: "Deployment".to_owned(),

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::apply::{How, apply};
+use crate::apply::{How, apply_briefly};
 use crate::delete::is_owned_by;
 use crate::error::{code, foreign, sorted, sorted_of};
 use crate::handle::KubernetesBackend;
@@ -92,7 +92,7 @@ fn owned_kinds() -> Vec<ApiResource> {
 }
 
 impl KubernetesBackend {
-    async fn kind(&self, resource: &ApiResource) -> Result<Api<DynamicObject>> {
+    pub(crate) async fn kind(&self, resource: &ApiResource) -> Result<Api<DynamicObject>> {
         Ok(Api::namespaced_with(self.client().await?, self.namespace(), resource))
     }
 
@@ -110,34 +110,30 @@ impl KubernetesBackend {
         try_join_all(checks).await.map(drop)
     }
 
-    /// Makes all of them at once; what a deploy that was interrupted has left is made as it should be.
+    /// Makes all of them so, at once. Where one was to be made anew, and is there since a deploy that was interrupted,
+    /// it is made as it should be. `false` where somebody else has deployed the name meanwhile.
     ///
     /// # Errors
     ///
     /// [`Error::Conflict`] where one of the names is of something that is not ours.
-    pub(crate) async fn make_all(&self, name: &DeploymentName, objects: &[Object]) -> Result<()> {
-        let makes = objects.iter().map(|object| async move {
-            let kind = self.kind(&object.resource).await?;
-            match apply(&kind, &object.name, &object.body, How::Anew).await {
-                Ok(_) => Ok(()),
-                Err(error) if code(&error) == Some(409) => {
-                    let object = std::slice::from_ref(object);
-                    self.check_ours(name, object).await?;
-                    self.apply_all(name, object, How::ByForce).await
-                }
-                Err(error) => Err(not_applied(name, object, error)),
-            }
-        });
-        try_join_all(makes).await.map(drop)
+    pub(crate) async fn make_all(&self, name: &DeploymentName, objects: &[Object], how: How) -> Result<bool> {
+        let made = try_join_all(objects.iter().map(|object| self.make(name, object, how))).await?;
+        Ok(made.into_iter().all(|is_made| is_made))
     }
 
-    /// Applies all of them at once.
-    pub(crate) async fn apply_all(&self, name: &DeploymentName, objects: &[Object], how: How) -> Result<()> {
-        let applies = objects.iter().map(|object| async move {
-            let applied = apply(&self.kind(&object.resource).await?, &object.name, &object.body, how).await;
-            applied.map_err(|error| not_applied(name, object, error))
-        });
-        try_join_all(applies).await.map(drop)
+    async fn make(&self, name: &DeploymentName, object: &Object, how: How) -> Result<bool> {
+        if object.is_immutable() {
+            return self.make_immutable(name, object, how).await;
+        }
+        let kind = self.kind(&object.resource).await?;
+        let applied = match apply_briefly(&kind, &object.name, &object.body, how).await {
+            Err(error) if how == How::Anew && code(&error) == Some(409) => {
+                self.check_ours(name, std::slice::from_ref(object)).await?;
+                apply_briefly(&kind, &object.name, &object.body, How::ByForce).await
+            }
+            applied => applied,
+        };
+        applied.map(|_| true).map_err(|error| not_applied(name, object, error))
     }
 
     /// Removes objects of ours by kind and name, where they are there.
@@ -197,7 +193,7 @@ impl KubernetesBackend {
     }
 }
 
-fn not_applied(name: &DeploymentName, object: &Object, error: Kube) -> Error {
+pub(crate) fn not_applied(name: &DeploymentName, object: &Object, error: Kube) -> Error {
     sorted_of(name, &format!("apply the {}", object.resource.kind), error)
 }
 

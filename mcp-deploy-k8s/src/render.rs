@@ -21,6 +21,7 @@ impl KubernetesBackend {
     pub fn render(&self, spec: &DeploymentSpec, with_secrets: bool) -> Result<Vec<Value>> {
         self.capabilities().check(BACKEND, spec)?;
         let placed = Placed {
+            deployed_at: None,
             updated_at: None,
             ..self.placed(spec, 1, (!spec.secrets.is_empty()).then(|| format!("{}-secrets", spec.name)))
         };

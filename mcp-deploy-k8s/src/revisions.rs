@@ -1,5 +1,5 @@
 //! The specs that a deployment has had, whole: each is a ControllerRevision, its secrets in the Secret that it
-//! names.
+//! names. The one that it has is in its Deployment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,9 +18,9 @@ use serde_json::Value;
 use crate::error::sorted;
 use crate::handle::KubernetesBackend;
 use crate::labels;
-use crate::manifest::{KEPT_REVISIONS, Manifests, Placed};
+use crate::manifest::{self, KEPT_REVISIONS};
 use crate::names::{self, BACKEND};
-use crate::time;
+use crate::status::{Observed, created_at};
 
 /// The size in which a revision ran last.
 const REPLICAS: &str = "mcp-deploy.dev/replicas";
@@ -42,29 +42,26 @@ pub(crate) struct Content {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret: Option<String>,
     pub(crate) config_map: String,
-}
-
-/// The object of a revision.
-pub(crate) fn revision(spec: &DeploymentSpec, placed: &Placed, manifests: &Manifests) -> ControllerRevision {
-    let content = Content {
-        // Another size is no other revision, so it stands beside the content.
-        spec: serde_json::to_value(DeploymentSpec { replicas: 1, ..spec.clone() }).expect("a spec is JSON"),
-        secret: placed.secret.clone(),
-        config_map: manifests.config_map.metadata.name.clone().unwrap_or_default(),
-    };
-    ControllerRevision {
-        metadata: ObjectMeta {
-            name: Some(names::revision(&spec.name, placed.revision)),
-            annotations: Some(labels::map([(REPLICAS, &placed.replicas.to_string())])),
-            ..manifests.service.metadata.clone()
-        },
-        revision: i64::try_from(placed.revision).unwrap_or(i64::MAX),
-        data: Some(RawExtension(serde_json::to_value(content).expect("it is JSON"))),
-    }
+    pub(crate) deployed_at: Timestamp,
 }
 
 impl KubernetesBackend {
-    /// The revisions of a name, newest first, the current one among them.
+    /// The object that keeps what a Deployment is.
+    pub(crate) fn revision(&self, found: &Observed) -> ControllerRevision {
+        let Observed { ours, live, .. } = found;
+        let placed = self.placed_again(found).owned_by(&live.metadata);
+        ControllerRevision {
+            metadata: ObjectMeta {
+                name: Some(names::revision(&ours.spec.name, ours.revision)),
+                annotations: Some(labels::map([(REPLICAS, &placed.replicas.to_string())])),
+                ..manifest::owned(&ours.spec, &placed)
+            },
+            revision: i64::try_from(ours.revision).unwrap_or(i64::MAX),
+            data: Some(RawExtension(serde_json::to_value(Content::of(found)).expect("it is JSON"))),
+        }
+    }
+
+    /// The revisions of a name that are kept, newest first.
     pub(crate) async fn kept(&self, name: &DeploymentName) -> Result<Vec<Kept>> {
         let of_name = labels::of_name(name);
         let found = self.objects::<ControllerRevision>().await?.list(&of_name).await;
@@ -97,19 +94,22 @@ impl KubernetesBackend {
     }
 
     /// Lets go of revisions beyond those that are kept, and each ConfigMap and Secret that only they use.
-    pub(crate) async fn forget(&self, name: &DeploymentName, current: u64, kept: &[Kept]) -> Result<()> {
+    pub(crate) async fn forget(&self, current: &Observed) -> Result<()> {
+        let name = &current.ours.spec.name;
+        let mut kept = self.kept(name).await?;
+        kept.retain(|kept| kept.number != current.ours.revision);
         let most = usize::try_from(KEPT_REVISIONS).unwrap_or(usize::MAX);
-        let is_earlier = |kept: &&Kept| kept.number != current;
-        let old: Vec<&Kept> = kept.iter().filter(is_earlier).skip(most).collect();
-        let gone: BTreeSet<&str> = old.iter().map(|kept| kept.name.as_str()).collect();
+        let old = kept.split_off(most.min(kept.len()));
+        let current = Content::of(current);
         let used: BTreeSet<&str> = kept
             .iter()
-            .filter(|kept| !gone.contains(kept.name.as_str()))
-            .flat_map(|kept| kept.content.parts())
+            .map(|kept| &kept.content)
+            .chain([&current])
+            .flat_map(Content::parts)
             .map(|(_, name)| name)
             .collect();
         let mut objects = Vec::new();
-        for Kept { content, name, .. } in old {
+        for Kept { content, name, .. } in &old {
             objects.push((ApiResource::erase::<ControllerRevision>(&()), name.clone()));
             let parts = content.parts().filter(|(_, name)| !used.contains(name));
             objects.extend(parts.map(|(resource, name)| (resource, name.to_owned())));
@@ -129,7 +129,7 @@ impl Kept {
         }
         Some(Self {
             number: u64::try_from(found.revision).ok()?,
-            created_at: time::read(&found.metadata.creation_timestamp?),
+            created_at: content.deployed_at,
             content,
             name: found.metadata.name?,
         })
@@ -137,6 +137,17 @@ impl Kept {
 }
 
 impl Content {
+    fn of(Observed { ours, live, .. }: &Observed) -> Self {
+        Self {
+            // Another size is no other revision, so it stands beside the content.
+            spec: serde_json::to_value(DeploymentSpec { replicas: 1, ..ours.spec.clone() })
+                .expect("a spec is JSON"),
+            secret: ours.secret.clone(),
+            config_map: manifest::config_map_of(live).unwrap_or_default().to_owned(),
+            deployed_at: ours.deployed_at.unwrap_or_else(|| created_at(live)),
+        }
+    }
+
     fn parts(&self) -> impl Iterator<Item = (ApiResource, &str)> {
         let config_map = (ApiResource::erase::<ConfigMap>(&()), self.config_map.as_str());
         let secret = self.secret.as_deref().map(|name| (ApiResource::erase::<Secret>(&()), name));

@@ -3,6 +3,7 @@
 mod drift;
 mod failure;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment as Live;
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 use mcp_deploy_core::{Deployment, Instance, Replicas, Status};
@@ -81,7 +82,7 @@ pub(crate) fn report(
     } else {
         Status::Pending
     };
-    let created_at = live.metadata.creation_timestamp.as_ref().map(time::read).unwrap_or_default();
+    let created_at = created_at(live);
     let spec = &ours.spec;
     let mut instances: Vec<Instance> = current.iter().chain(&earlier).map(|pod| instance(pod)).collect();
     instances.sort_by(|one, other| one.id.cmp(&other.id));
@@ -97,6 +98,10 @@ pub(crate) fn report(
         failure: verdict.filter(|_| is_troubled(status)).map(|verdict| verdict.failure),
         ..Deployment::pending(spec, BACKEND, created_at)
     }
+}
+
+pub(crate) fn created_at(live: &Live) -> Timestamp {
+    live.metadata.creation_timestamp.as_ref().map(time::read).unwrap_or_default()
 }
 
 /// Whether there may be more to say of it than its objects do: then its events are worth a question.

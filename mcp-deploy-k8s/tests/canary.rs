@@ -62,7 +62,7 @@ async fn no_value_of_a_secret_is_logged() {
         told.push(format!("{:?}", backend.wait_ready(&name).await.unwrap()));
     }
     let refusal = Answer::Status { code: 403, message: "secrets is forbidden".to_owned(), retry_after: None };
-    api.script(Fault { method: "PATCH", path: "/secrets".to_owned(), times: 1, answer: refusal });
+    api.script(Fault { method: "POST", path: "/secrets".to_owned(), times: 1, answer: refusal });
     let refused = backend.deploy(&spec(&name, &format!("{CANARY}-three")), DeployOptions::default()).await;
     told.push(format!("{:?}", refused.unwrap_err()));
     told.push(format!("{:?}", backend.connect(&name).await.unwrap()));

@@ -9,9 +9,10 @@ mod memory;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::apps::v1::{ControllerRevision, ReplicaSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use mcp_deploy_core::conformance::Fixture;
 use mcp_deploy_core::{
@@ -32,6 +33,13 @@ fn spec_of(behaviour: &str) -> DeploymentSpec {
     let name = DeploymentName::derived_from(&"t-fault".parse().unwrap());
     let request = Request::default().name(name.as_str()).env("API_TOKEN", "c4n4ry");
     resolve(&template(behaviour, json!({})), &request, "unused.example").unwrap()
+}
+
+/// The same deployment with other variables, plain and secret.
+fn changed(spec: &DeploymentSpec) -> DeploymentSpec {
+    let request =
+        Request::default().name(spec.name.as_str()).env("API_TOKEN", "another").env("MOCK_GENERATION", "2");
+    resolve(&template("well", json!({})), &request, "unused.example").unwrap()
 }
 
 fn refusal(code: u16, message: &str) -> Answer {
@@ -128,12 +136,17 @@ async fn a_deploy_that_another_came_before_begins_again() {
 
 #[tokio::test]
 async fn a_deploy_that_ends_anywhere_is_ended_by_the_next_one() {
-    let kinds =
-        ["configmaps", "secrets", "services", "networkpolicies", "controllerrevisions", "deployments"];
-    for kind in kinds {
+    let writes = [
+        ("PATCH", "deployments"),
+        ("POST", "configmaps"),
+        ("POST", "secrets"),
+        ("PATCH", "services"),
+        ("PATCH", "networkpolicies"),
+    ];
+    for (method, kind) in writes {
         let (api, cluster) = in_memory::cluster().await.unwrap();
         let spec = spec();
-        script(&api, "PATCH", &format!("/{kind}/"), 1, refusal(500, "out of order"));
+        script(&api, method, &format!("/{kind}"), 1, refusal(500, "out of order"));
         let error = deploy(&cluster, &spec).await.unwrap_err();
         assert!(matches!(error, Error::Unavailable { .. }), "{kind}: {error:?}");
         deploy(&cluster, &spec).await.unwrap();
@@ -143,6 +156,95 @@ async fn a_deploy_that_ends_anywhere_is_ended_by_the_next_one() {
         let left = mcp_deploy_core::conformance::Fixture::objects(&cluster, &spec.name).await.unwrap();
         assert_eq!(left, Vec::<String>::new(), "{kind}");
     }
+}
+
+#[tokio::test]
+async fn an_update_that_ends_anywhere_is_ended_by_the_next_one() {
+    let writes = [
+        ("POST", "configmaps"),
+        ("POST", "secrets"),
+        ("POST", "controllerrevisions"),
+        ("PATCH", "services"),
+        ("PATCH", "networkpolicies"),
+        ("PATCH", "deployments"),
+    ];
+    for (method, kind) in writes {
+        let (api, cluster) = in_memory::cluster().await.unwrap();
+        let first = spec();
+        deploy(&cluster, &first).await.unwrap();
+        let second = changed(&first);
+        script(&api, method, &format!("/{kind}"), 1, refusal(500, "out of order"));
+        let error = deploy(&cluster, &second).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }), "{kind}: {error:?}");
+        assert_eq!(cluster.backend.get(&first.name).await.unwrap().revision, 1, "{kind}");
+        assert_eq!(cluster.backend.revisions(&first.name).await.unwrap(), Vec::new(), "{kind}");
+        assert_eq!(deploy(&cluster, &second).await.unwrap().revision, 2, "{kind}");
+        let revisions = cluster.backend.revisions(&first.name).await.unwrap();
+        assert_eq!(revisions.iter().map(|kept| &kept.spec).collect::<Vec<_>>(), [&first], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_deployment_of_the_name_has_left_gives_way() {
+    let (_api, cluster) = in_memory::cluster().await.unwrap();
+    let first = spec();
+    deploy(&cluster, &first).await.unwrap();
+    deploy(&cluster, &changed(&first)).await.unwrap();
+    // As a removal that orphans what it owns would leave them.
+    let kinds = [
+        ApiResource::erase::<ConfigMap>(&()),
+        ApiResource::erase::<Secret>(&()),
+        ApiResource::erase::<ControllerRevision>(&()),
+    ];
+    let of_name = ListParams::default().labels(&format!("mcp-deploy.dev/deployment={}", first.name));
+    for kind in kinds.map(|kind| cluster.kind(&kind)) {
+        for object in kind.list_metadata(&of_name).await.unwrap() {
+            let disown = Patch::Merge(json!({"metadata": {"ownerReferences": null}}));
+            kind.patch(&object.name_any(), &PatchParams::default(), &disown).await.unwrap();
+        }
+    }
+    cluster.deployments().delete(first.name.as_str(), &DeleteParams::background()).await.unwrap();
+
+    assert_eq!(deploy(&cluster, &first).await.unwrap().revision, 1);
+    assert_eq!(deploy(&cluster, &changed(&first)).await.unwrap().revision, 2);
+    cluster.backend.wait_ready(&first.name).await.unwrap();
+    cluster.backend.delete(&first.name, DeleteOptions::default()).await.unwrap();
+    let left = cluster.objects(&first.name).await.unwrap();
+    assert_eq!(left.iter().filter(|object| !object.starts_with("secret/")).count(), 0, "{left:?}");
+}
+
+#[tokio::test]
+async fn variables_that_somebody_put_in_the_place_of_ours_give_way() {
+    let (_api, cluster) = in_memory::cluster().await.unwrap();
+    let spec = spec();
+    deploy(&cluster, &spec).await.unwrap();
+    let maps = cluster.kind(&ApiResource::erase::<ConfigMap>(&()));
+    let of_name = ListParams::default().labels(&format!("mcp-deploy.dev/deployment={}", spec.name));
+    let ours = maps.list(&of_name).await.unwrap().items.remove(0);
+    maps.delete(&ours.name_any(), &DeleteParams::default()).await.unwrap();
+    let mut theirs = ours.clone();
+    (theirs.metadata.uid, theirs.metadata.resource_version) = (None, None);
+    theirs.data["data"]["MOCK_BEHAVIOUR"] = "theirs".into();
+    maps.create(&PostParams::default(), &theirs).await.unwrap();
+    deploy(&cluster, &spec).await.unwrap();
+    assert_eq!(maps.get(&ours.name_any()).await.unwrap().data["data"], ours.data["data"]);
+}
+
+#[tokio::test]
+async fn a_revision_keeps_when_it_was_deployed_and_its_last_size() {
+    let (_api, cluster) = in_memory::cluster().await.unwrap();
+    let first = spec();
+    let second = changed(&first);
+    let deployed = deploy(&cluster, &first).await.unwrap();
+    deploy(&cluster, &second).await.unwrap();
+    let kept = cluster.backend.revisions(&first.name).await.unwrap();
+    assert_eq!(kept[0].created_at, deployed.updated_at);
+
+    deploy(&cluster, &first).await.unwrap();
+    cluster.backend.scale(&first.name, 0).await.unwrap();
+    deploy(&cluster, &second).await.unwrap();
+    let kept = cluster.backend.revisions(&first.name).await.unwrap();
+    assert_eq!((kept[0].created_at, kept[0].spec.replicas), (deployed.updated_at, 0));
 }
 
 #[tokio::test]

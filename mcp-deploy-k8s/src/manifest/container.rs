@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, HTTPGetAction, Lifecycle,
     LifecycleHandler, Probe, ResourceRequirements, SecretEnvSource, SecurityContext, SleepAction,
@@ -79,6 +80,13 @@ fn words(words: &[String]) -> Option<Vec<String>> {
 }
 
 /// Whole maps: their values reach the server as they are, while those of single variables are expanded.
+/// The name of the ConfigMap that the container of a Deployment has its variables of.
+pub(crate) fn config_map_of(deployment: &Deployment) -> Option<&str> {
+    let container = deployment.spec.as_ref()?.template.spec.as_ref()?.containers.first()?;
+    let sources = container.env_from.as_ref()?.iter();
+    sources.filter_map(|source| source.config_map_ref.as_ref()).map(|source| source.name.as_str()).next()
+}
+
 fn environment(placed: &Placed, config_map: &str) -> Vec<EnvFromSource> {
     let plain = EnvFromSource {
         config_map_ref: Some(ConfigMapEnvSource {

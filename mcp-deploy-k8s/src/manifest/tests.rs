@@ -17,6 +17,7 @@ fn placed(spec: &DeploymentSpec) -> Placed {
         namespace: "mcp-servers".to_owned(),
         revision: 3,
         replicas: spec.replicas,
+        deployed_at: Some(Timestamp::UNIX_EPOCH),
         updated_at: Some(Timestamp::UNIX_EPOCH),
         restarted_at: None,
         secret: (!spec.secrets.is_empty()).then(|| "plain-one-random".to_owned()),

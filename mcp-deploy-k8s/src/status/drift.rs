@@ -38,6 +38,7 @@ pub(crate) fn of(ours: &Ours, live: &Live, ingress_host: Option<&str>) -> Vec<Ch
         namespace: live.metadata.namespace.clone().unwrap_or_default(),
         revision: ours.revision,
         replicas: ours.spec.replicas,
+        deployed_at: ours.deployed_at,
         updated_at: ours.updated_at,
         restarted_at: ours.restarted_at.clone(),
         secret: ours.secret.clone(),

@@ -21,6 +21,7 @@ fn live(desired: u32, there: u32) -> Live {
         namespace: "mcp-servers".to_owned(),
         revision: 3,
         replicas: desired,
+        deployed_at: Some(Timestamp::UNIX_EPOCH),
         updated_at: Some(Timestamp::UNIX_EPOCH),
         restarted_at: None,
         secret: Some("plain-one-random".to_owned()),
