@@ -66,9 +66,9 @@ fn docker(sh: &Shell, packages: &Path) -> Result<()> {
 
 fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
     let kubeconfig = kubeconfig().context("KUBECONFIG is not set: it names the cluster to test on")?;
-    images::mock_server(sh)?;
-    let servers = images::templates(sh)?;
-    images::server(sh, SERVER_IMAGE, "dev")?;
+    images::mock_server(sh, images::DEV)?;
+    let servers = images::templates(sh, images::DEV)?;
+    images::server(sh, SERVER_IMAGE, images::DEV)?;
     // The tests of Docker make it.
     docker(sh, packages)?;
     if let Some(load) = load {

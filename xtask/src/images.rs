@@ -24,6 +24,10 @@ struct Transport {
     port: u16,
 }
 
+/// The profiles of cargo: what people run, and what tests run, which is built in a fraction of the time.
+pub(crate) const RELEASE: &str = "release";
+pub(crate) const DEV: &str = "dev";
+
 /// The image that the tests on a cluster run.
 pub(crate) const MOCK_SERVER: &str = "mcp-deploy-test/mock-server:1";
 
@@ -46,19 +50,19 @@ ENTRYPOINT [\"/mcp-deploy-server\"]
 
 /// Builds each program, then its image. No registry takes part.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
-    templates(sh)?;
+    templates(sh, RELEASE)?;
     let server_image = format!("ghcr.io/data-everything/mcp-deploy-server:{}", env!("CARGO_PKG_VERSION"));
-    server(sh, &server_image, "release")
+    server(sh, &server_image, RELEASE)
 }
 
 /// Builds the images of the built-in templates, and tells their names.
 ///
 /// As the templates' own Dockerfiles do, but without an image to build in and one to begin with.
-pub(crate) fn templates(sh: &Shell) -> Result<Vec<String>> {
+pub(crate) fn templates(sh: &Shell, profile: &str) -> Result<Vec<String>> {
     let templates = built_in_templates()?;
     let servers: Vec<String> = templates.iter().map(Template::server).collect();
     let target_directory = Workspace::load(sh)?.target_directory;
-    let programs = static_programs(sh, &target_directory, &servers)?;
+    let programs = static_programs(sh, &target_directory, &servers, profile)?;
     let mut images = Vec::new();
     for (template, server) in templates.iter().zip(servers) {
         let directory = target_directory.join("images").join(&template.id);
@@ -116,8 +120,7 @@ pub(crate) fn server(sh: &Shell, image: &str, profile: &str) -> Result<()> {
     cmd!(sh, "cargo build --profile {profile} --locked --package mcp-deploy-http --features kubernetes")
         .run()?;
     let target_directory = Workspace::load(sh)?.target_directory;
-    let of_profile = if profile == "dev" { "debug" } else { profile };
-    let program = target_directory.join(of_profile).join("mcp-deploy-server");
+    let program = target_directory.join(directory_of(profile)).join("mcp-deploy-server");
     let directory = target_directory.join("images/server");
     let root = directory.join("root");
     sh.remove_path(&root)?;
@@ -137,9 +140,9 @@ pub(crate) fn server(sh: &Shell, image: &str, profile: &str) -> Result<()> {
 }
 
 /// Builds the image of the mock server that tests run.
-pub(crate) fn mock_server(sh: &Shell) -> Result<()> {
+pub(crate) fn mock_server(sh: &Shell, profile: &str) -> Result<()> {
     let target_directory = Workspace::load(sh)?.target_directory;
-    let programs = static_programs(sh, &target_directory, &["mcp-deploy-mock".to_owned()])?;
+    let programs = static_programs(sh, &target_directory, &["mcp-deploy-mock".to_owned()], profile)?;
     let directory = target_directory.join("images/mock-server");
     sh.create_dir(&directory)?;
     sh.write_file(directory.join("Dockerfile"), MOCK_SERVER_DOCKERFILE)?;
@@ -160,7 +163,12 @@ fn build(sh: &Shell, image: &str, directory: &Path) -> Result<()> {
 /// Builds the programs of packages so that they need no library, and tells the directory they are in.
 ///
 /// Such a program must resolve no names: what that needs of the C library cannot be linked into it.
-fn static_programs(sh: &Shell, target_directory: &Path, packages: &[String]) -> Result<PathBuf> {
+fn static_programs(
+    sh: &Shell,
+    target_directory: &Path,
+    packages: &[String],
+    profile: &str,
+) -> Result<PathBuf> {
     let version = cmd!(sh, "rustc --version --verbose").read()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
     if !host.contains("linux") {
@@ -170,10 +178,15 @@ fn static_programs(sh: &Shell, target_directory: &Path, packages: &[String]) -> 
     }
     let packages = packages.iter().flat_map(|package| ["--package", package]);
     // With the target named, the flags do not reach build scripts and procedural macros.
-    cmd!(sh, "cargo build --release --locked --bins {packages...} --target {host}")
+    cmd!(sh, "cargo build --profile {profile} --locked --bins {packages...} --target {host}")
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         .run()?;
-    Ok(target_directory.join(host).join("release"))
+    Ok(target_directory.join(host).join(directory_of(profile)))
+}
+
+/// Where cargo puts what it builds by a profile.
+fn directory_of(profile: &str) -> &str {
+    if profile == DEV { "debug" } else { profile }
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{BoxError, DeleteOptions, Logs, Selector, one_line};
 
+/// So many cases run at once, where the arguments say nothing else: they wait more than they compute.
+const AT_ONCE: usize = 6;
+
 /// One case of the suite.
 pub struct Case {
     /// A sentence.
@@ -158,7 +161,8 @@ where
     O: FnOnce() -> F,
     F: Future<Output = Result<Box<dyn Fixture>, BoxError>>,
 {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let runtime = Arc::new(Runtime::new().expect("the system has threads for a test"));
     let fixture = runtime.block_on(open()).map(Arc::<dyn Fixture>::from);
     let trials = CASES.iter().map(|case| trial(case, fixture.as_ref(), &runtime)).collect();

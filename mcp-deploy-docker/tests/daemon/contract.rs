@@ -36,15 +36,15 @@ async fn checked(daemon: &Daemon, behaviour: &str, lines: &str, more: Value) -> 
     let built = daemon.backend.build(&built, None).await.unwrap();
     let spec = resolve(&template, &Request::default(), REGISTRY).unwrap();
     let report = daemon.backend.check_contract(&spec, std::future::pending()).await.unwrap().unwrap();
+    has_nothing_of(daemon, &id).await;
     forget_all(daemon, &built.tags).await;
     report
 }
 
-/// Nothing is left of what was started.
-async fn has_nothing(daemon: &Daemon) {
-    let deployments = daemon.backend.list(&Selector::default()).await.unwrap();
-    let left: Vec<_> =
-        deployments.iter().filter(|one| one.name.as_str().starts_with("contract-check")).collect();
+/// Nothing is left of what was started of a template.
+async fn has_nothing_of(daemon: &Daemon, template: &str) {
+    let template = Some(template.parse().unwrap());
+    let left = daemon.backend.list(&Selector { template, ..Selector::default() }).await.unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -67,7 +67,6 @@ pub(crate) async fn an_image_that_keeps_the_contract_keeps_every_clause(daemon: 
     assert!(report.clauses.iter().all(|report| report.verdict == Verdict::Kept), "{report:?}");
     assert_eq!(report.clauses.iter().map(|report| report.clause).collect::<Vec<_>>(), Clause::ALL);
     assert!(verdict(&report, Clause::Mcp).1.contains("mcp-mock-server, 1 tool"), "{report:?}");
-    has_nothing(daemon).await;
 
     let report = checked(daemon, "unauthorized", "", json!({})).await;
     check_broken(&report, &[]);
@@ -89,7 +88,6 @@ pub(crate) async fn each_clause_that_is_broken_is_told(daemon: &Daemon) {
         checked(daemon, "never-listens", "", json!({"transport": {"port": 9000}})),
         checked(daemon, "ignore-sigterm", "", json!({})),
     );
-    has_nothing(daemon).await;
 
     check_broken(&crashes, &[Clause::StaysUp]);
     assert!(verdict(&crashes, Clause::StaysUp).1.contains("exit code 3"), "{crashes:?}");
@@ -148,7 +146,6 @@ pub(crate) async fn what_an_image_needs_taken_back_is_found_by_trying(daemon: &D
         assert!(verdict(&report, Clause::Hardened).1.contains("the template takes back"), "{report:?}");
     }))
     .await;
-    has_nothing(daemon).await;
 }
 
 pub(crate) async fn a_check_that_is_stopped_leaves_nothing(daemon: &Daemon) {
@@ -166,6 +163,6 @@ pub(crate) async fn a_check_that_is_stopped_leaves_nothing(daemon: &Daemon) {
     let outcome = daemon.backend.check_contract(&spec, sleep(Duration::from_secs(2))).await.unwrap();
     assert_eq!(outcome, None);
     assert!(started.elapsed() < Duration::from_secs(8), "it went on for {:?}", started.elapsed());
-    has_nothing(daemon).await;
+    has_nothing_of(daemon, "t-stopped").await;
     forget_all(daemon, &build.tags).await;
 }

@@ -22,7 +22,7 @@ mod updates;
 mod volumes;
 
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Trial};
@@ -32,11 +32,19 @@ use tokio::runtime::Runtime;
 
 use crate::fixture::Daemon;
 
-use Needs::{Binary, Program, Root, Variable};
+use Needs::{Alone, Binary, Program, Root, Variable};
+
+/// So many cases run at once: they wait more than they compute.
+const AT_ONCE: usize = 4;
+
+/// Held by each case while it runs: by one that has to be alone, as nobody else can hold it.
+static TURN: RwLock<()> = RwLock::new(());
 
 /// What a case cannot run without.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
+    /// That no other case touches the daemon: it counts what is there, or takes away what others use.
+    Alone,
     /// A program on the `PATH`.
     Program(&'static str),
     /// A program of this workspace.
@@ -50,18 +58,18 @@ enum Needs {
 impl Needs {
     /// What is missing.
     fn missing(self) -> Option<String> {
-        let is_there = match self {
-            Program(program) => is_there(program),
-            Binary(program) => fixture::binaries().is_ok_and(|binaries| binaries.join(program).is_file()),
-            Variable(name, _) => std::env::var_os(name).is_some(),
-            Root => is_root(),
-        };
-        (!is_there).then(|| match self {
-            Program(program) => format!("no {program}"),
-            Binary(program) => format!("{program} is not built"),
-            Variable(name, setter) => format!("{name} is not set, `{setter}` sets it"),
-            Root => "only for root".to_owned(),
-        })
+        match self {
+            Alone => None,
+            Program(program) => (!is_there(program)).then(|| format!("no {program}")),
+            Binary(program) => {
+                let is_built = fixture::binaries().is_ok_and(|binaries| binaries.join(program).is_file());
+                (!is_built).then(|| format!("{program} is not built"))
+            }
+            Variable(name, setter) => {
+                std::env::var_os(name).is_none().then(|| format!("{name} is not set, `{setter}` sets it"))
+            }
+            Root => (!is_root()).then(|| "only for root".to_owned()),
+        }
     }
 }
 
@@ -88,11 +96,11 @@ cases! {
     updates::what_an_interrupted_update_left_is_found_by_every_verb [];
     updates::what_an_interrupted_update_left_is_mended_by_deploy [];
     updates::what_an_interrupted_update_left_is_removed_by_delete [];
-    updates::what_an_interrupted_update_left_is_collected [];
+    updates::what_an_interrupted_update_left_is_collected [Alone];
     updates::an_update_that_is_dropped_is_ended_by_the_next_one [];
     updates::twenty_processes_that_deploy_one_spec_agree [];
     updates::processes_that_deploy_different_specs_leave_one_whole [];
-    updates::fifty_races_of_deploy_and_delete_leave_nothing [];
+    updates::fifty_races_of_deploy_and_delete_leave_nothing [Alone];
     ports::a_fixed_port_is_where_the_server_is [];
     ports::a_fixed_port_that_is_taken_is_a_conflict_that_names_the_holder [];
     ports::an_update_to_a_port_that_is_taken_leaves_what_runs [];
@@ -100,7 +108,7 @@ cases! {
     ports::a_stopped_deployment_keeps_its_port [];
     ports::a_full_range_says_so [];
     ports::nothing_listens_on_another_interface [];
-    limits::a_fork_bomb_meets_the_limit_of_processes [];
+    limits::a_fork_bomb_meets_the_limit_of_processes [Alone];
     limits::a_server_that_uses_too_much_memory_is_out_of_memory [];
     limits::two_servers_do_not_reach_each_other [];
     behind_our_back::a_container_that_is_killed_shows_at_once [];
@@ -109,12 +117,12 @@ cases! {
     behind_our_back::an_image_that_calls_itself_unhealthy_is_degraded [];
     volumes::a_volume_of_somebody_else_is_a_conflict [];
     volumes::a_volume_outlives_its_deployment_and_an_update [];
-    volumes::what_an_image_declares_as_a_volume_is_collected_when_its_container_is_gone [];
+    volumes::what_an_image_declares_as_a_volume_is_collected_when_its_container_is_gone [Alone];
     volumes::a_host_path_has_to_exist_and_read_only_is_respected [];
-    registry::an_image_is_pulled_with_its_progress_told [Program("docker-registry")];
-    registry::every_failure_of_a_pull_has_its_reason [Program("docker-registry")];
-    registry::a_login_of_the_users_configuration_opens_a_registry [Program("docker-registry")];
-    registry::a_pull_policy_is_followed [Program("docker-registry")];
+    registry::an_image_is_pulled_with_its_progress_told [Alone, Program("docker-registry")];
+    registry::every_failure_of_a_pull_has_its_reason [Alone, Program("docker-registry")];
+    registry::a_login_of_the_users_configuration_opens_a_registry [Alone, Program("docker-registry")];
+    registry::a_pull_policy_is_followed [Alone, Program("docker-registry")];
     build::a_context_is_what_docker_itself_sends [Program("docker")];
     build::a_step_that_fails_tells_its_line_its_exit_code_and_its_last_words [];
     build::what_cannot_be_built_says_why_and_what_to_do [];
@@ -123,15 +131,15 @@ cases! {
     build::two_builds_of_one_template_at_once_both_end_well [];
     build::an_interrupted_build_leaves_no_container [];
     build::a_build_tells_its_steps_and_takes_arguments [];
-    build::a_push_wants_a_login_and_tells_its_progress [Program("docker-registry")];
-    build::a_base_image_behind_a_login_is_pulled_with_it [Program("docker-registry")];
+    build::a_push_wants_a_login_and_tells_its_progress [Alone, Program("docker-registry")];
+    build::a_base_image_behind_a_login_is_pulled_with_it [Alone, Program("docker-registry")];
     contract::an_image_that_keeps_the_contract_keeps_every_clause [];
     contract::each_clause_that_is_broken_is_told [];
     contract::what_an_image_needs_taken_back_is_found_by_trying [];
     contract::a_check_that_is_stopped_leaves_nothing [];
     command_line::images_are_built_side_by_side_and_one_that_fails_stops_no_other [Binary("mcp-deploy")];
     command_line::ctrl_c_ends_a_build_and_leaves_no_container [Binary("mcp-deploy"), Program("kill")];
-    command_line::no_output_of_a_push_shows_the_login [Binary("mcp-deploy"), Program("docker-registry")];
+    command_line::no_output_of_a_push_shows_the_login [Alone, Binary("mcp-deploy"), Program("docker-registry")];
     command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
     command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
     trials::a_template_is_tried_and_nothing_of_it_is_left [Binary("mcp-deploy")];
@@ -143,22 +151,21 @@ cases! {
     trials::what_is_kept_is_there_under_its_name [Binary("mcp-deploy")];
     servers::three_servers_on_one_daemon_agree [Binary("mcp-deploy")];
     servers::who_is_gone_leaves_no_connection_to_the_daemon [Binary("mcp-deploy")];
-    servers::a_server_outlives_its_daemon [Root, Program("dockerd"), Program("unshare"), Program("ip"), Binary("mcp-deploy")];
+    servers::a_server_outlives_its_daemon [Alone, Root, Program("dockerd"), Program("unshare"), Program("ip"), Binary("mcp-deploy")];
     real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [
         Program("node"),
         Program("ldd"),
         Variable(real_peer::PACKAGES, "cargo xtask e2e docker")
     ];
-    own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon [Root, Program("dockerd"), Program("unshare"), Program("ip")];
-    own_daemon::the_network_goes_with_the_last_deployment [Root, Program("dockerd"), Program("unshare"), Program("ip")];
-    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Root, Program("dockerd"), Program("ip"), Program("openssl")];
+    own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon [Alone, Root, Program("dockerd"), Program("unshare"), Program("ip")];
+    own_daemon::the_network_goes_with_the_last_deployment [Alone, Root, Program("dockerd"), Program("unshare"), Program("ip")];
+    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Alone, Root, Program("dockerd"), Program("ip"), Program("openssl")];
     own_daemon::a_daemon_is_found_by_the_current_context [];
 }
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One after another: some wait for what others must not touch.
-    arguments.test_threads = Some(1);
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let runtime = Arc::new(Runtime::new().unwrap());
     let daemon = runtime.block_on(Daemon::open()).map(Arc::new).map_err(|error| error.to_string());
     let trials = CASES.iter().map(|case| trial(case, daemon.as_ref(), &runtime)).collect();
@@ -182,7 +189,13 @@ fn trial(case: &'static Case, daemon: Result<&Arc<Daemon>, &String>, runtime: &A
     }
     let runtime = Arc::clone(runtime);
     Trial::test(case.name, move || {
-        runtime.block_on((case.run)(&daemon));
+        if case.needs.contains(&Alone) {
+            let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+            runtime.block_on((case.run)(&daemon));
+        } else {
+            let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+            runtime.block_on((case.run)(&daemon));
+        }
         Ok(())
     })
 }

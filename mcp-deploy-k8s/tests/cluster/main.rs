@@ -20,7 +20,7 @@ mod templates;
 mod updates;
 
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Trial};
@@ -29,11 +29,19 @@ use tokio::runtime::Runtime;
 
 use crate::fixture::Cluster;
 
-use Needs::{Program, Variable};
+use Needs::{Alone, Program, Variable};
+
+/// So many cases run at once: they wait more than they compute.
+const AT_ONCE: usize = 4;
+
+/// Held by each case while it runs: by one that has to be alone, as nobody else can hold it.
+static TURN: RwLock<()> = RwLock::new(());
 
 /// What a case cannot run without.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
+    /// That no other case needs the cluster meanwhile.
+    Alone,
     /// A program on the `PATH`.
     Program(&'static str),
     /// A variable of the environment.
@@ -44,6 +52,7 @@ impl Needs {
     /// What is missing.
     fn missing(self) -> Option<String> {
         match self {
+            Alone => None,
             Program(program) => (!is_there(program)).then(|| format!("no {program}")),
             Variable(name) => std::env::var_os(name).is_none().then(|| format!("{name} is not set")),
         }
@@ -97,13 +106,12 @@ cases! {
     connections::a_log_is_followed_across_a_rollout [];
     permissions::the_role_is_enough_and_each_of_its_rules_is_needed [];
     permissions::credentials_that_do_not_do_say_so [];
-    api_server::a_restart_of_the_api_server_is_outlived [Variable(site::CLUSTER)];
+    api_server::a_restart_of_the_api_server_is_outlived [Alone, Variable(site::CLUSTER)];
 }
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One after another: some wait for what others must not touch.
-    arguments.test_threads = Some(1);
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let runtime = Arc::new(Runtime::new().unwrap());
     let cluster =
         runtime.block_on(real::cluster("mcp-deploy-e2e")).map(Arc::new).map_err(|error| error.to_string());
@@ -128,7 +136,13 @@ fn trial(case: &'static Case, cluster: Result<&Arc<Cluster>, &String>, runtime: 
     }
     let runtime = Arc::clone(runtime);
     Trial::test(case.name, move || {
-        runtime.block_on((case.run)(&cluster));
+        if case.needs.contains(&Alone) {
+            let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+            runtime.block_on((case.run)(&cluster));
+        } else {
+            let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+            runtime.block_on((case.run)(&cluster));
+        }
         Ok(())
     })
 }
