@@ -24,6 +24,9 @@ const SERVER_IMAGE: &str = "mcp-deploy-test/server:1";
 /// Where the tests find npm's packages.
 const PACKAGES_VARIABLE: &str = "MCP_DEPLOY_NPM_PACKAGES";
 
+/// What is built for every test of the workspace, so that nothing is built again with other features.
+const BUILT: [&str; 2] = ["--workspace", "--all-features"];
+
 /// A platform with tests of its own.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Platform {
@@ -37,7 +40,7 @@ pub(crate) enum Platform {
 
 /// `load` is what brings an image of the local daemon onto the nodes of a cluster.
 pub(crate) fn run(sh: &Shell, platform: Platform, load: Option<&str>) -> Result<()> {
-    cmd!(sh, "cargo build --workspace").run()?;
+    cmd!(sh, "cargo build {BUILT...}").run()?;
     match platform {
         Platform::Docker => {
             docker(sh, &packages(sh)?)?;
@@ -59,8 +62,8 @@ fn packages(sh: &Shell) -> Result<PathBuf> {
 }
 
 fn docker(sh: &Shell, packages: &Path) -> Result<()> {
-    let tests = ["--package", "mcp-deploy-docker", "--test", "daemon", "--", "a_server_of_others"];
-    cmd!(sh, "cargo test {tests...}").env(PACKAGES_VARIABLE, packages).run()?;
+    let tests = cmd!(sh, "cargo test {BUILT...} --test daemon -- a_server_of_others");
+    tests.env(PACKAGES_VARIABLE, packages).run()?;
     Ok(())
 }
 
@@ -85,13 +88,13 @@ fn kubernetes(sh: &Shell, packages: &Path, load: Option<&str>) -> Result<()> {
         }
     }
     for test in ["conformance_cluster", "conformance_cached", "cluster"] {
-        cmd!(sh, "cargo test --package mcp-deploy-k8s --test {test}")
+        cmd!(sh, "cargo test {BUILT...} --test {test}")
             .env("MCP_DEPLOY_E2E_KUBECONFIG", &kubeconfig)
             .env("MCP_DEPLOY_E2E_EVERYTHING", EVERYTHING_IMAGE)
             .env("MCP_DEPLOY_E2E_TEMPLATES", "1")
             .run()?;
     }
-    cmd!(sh, "cargo test --package mcp-deploy-cli --test in_cluster -- --ignored")
+    cmd!(sh, "cargo test {BUILT...} --test in_cluster -- --ignored")
         .env("MCP_DEPLOY_E2E_KUBECONFIG", &kubeconfig)
         .env("MCP_DEPLOY_E2E_SERVER_IMAGE", SERVER_IMAGE)
         .run()?;
