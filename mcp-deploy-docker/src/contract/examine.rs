@@ -135,7 +135,8 @@ impl DockerBackend {
     }
 
     /// Waits until something answers, or it ends. A port that is published takes connections whether somebody listens
-    /// behind it or not, so only an answer counts, or that a question is kept.
+    /// behind it or not, so only an answer counts, or that a question is kept: twice, for the first may have come
+    /// before the container's network was up.
     async fn listens(
         &self,
         name: &DeploymentName,
@@ -144,12 +145,16 @@ impl DockerBackend {
         deadline: Instant,
     ) -> Result<bool> {
         let url = format!("http://{host}/");
+        let mut was_kept = false;
         while Instant::now() < deadline {
-            match client.get(&url).send().await {
+            let is_kept = match client.get(&url).send().await {
                 Ok(_) => return Ok(true),
-                Err(error) if error.is_timeout() && !error.is_connect() => return Ok(true),
-                Err(_) => {}
+                Err(error) => error.is_timeout() && !error.is_connect(),
+            };
+            if is_kept && was_kept {
+                return Ok(true);
             }
+            was_kept = is_kept;
             if self.end(name).await?.is_some() {
                 return Ok(false);
             }

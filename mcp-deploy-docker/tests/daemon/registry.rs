@@ -8,9 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
-use bollard::query_parameters::{
-    ListImagesOptions, PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
-};
+use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder};
 use futures_util::StreamExt;
 use mcp_deploy_core::{
     DeployOptions, DeploymentBackend, DeploymentSpec, DockerSettings, Error, Failure, FailureReason,
@@ -21,6 +19,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use crate::fixture::image::Content;
 use crate::fixture::{Daemon, image};
 use crate::site::{new_name, resolved};
 
@@ -72,11 +71,15 @@ impl Registry {
         panic!("the registry does not listen");
     }
 
-    /// Pushes the image of the mock server, and removes it from the daemon.
+    /// Pushes an image of the mock server, of which then nothing is left on the daemon: no other image has its layer,
+    /// so that a pull has something to bring.
     pub(crate) async fn with_image(&self, daemon: &Daemon, repository: &str, tag: &str) -> String {
         let name = format!("{}/{repository}", self.host);
-        let options = TagImageOptionsBuilder::new().repo(&name).tag(tag).build();
-        daemon.docker.tag_image(image::NAME, Some(options)).await.unwrap();
+        let pushed = format!("{name}:{tag}");
+        let mark = tempfile::NamedTempFile::new().unwrap();
+        fs::write(mark.path(), &pushed).unwrap();
+        let content = [image::mock_server().unwrap(), Content { from: mark.path().to_owned(), to: "mark" }];
+        image::import_of(&daemon.docker, &pushed, &content, &[]).await.unwrap();
         let login = DockerCredentials {
             username: Some(USER.to_owned()),
             password: Some(PASSWORD.to_owned()),
@@ -87,7 +90,6 @@ impl Registry {
         while let Some(step) = steps.next().await {
             step.unwrap();
         }
-        let pushed = format!("{name}:{tag}");
         forget(daemon, &pushed).await;
         pushed
     }
@@ -106,22 +108,6 @@ pub(crate) async fn forget(daemon: &Daemon, image: &str) {
     let _ = daemon.docker.remove_image(image, Some(options), None).await;
 }
 
-/// Removes an image with all its names, and what else has the same layers.
-async fn forget_layers(daemon: &Daemon) {
-    let images = daemon.docker.list_images(None::<ListImagesOptions>).await.unwrap();
-    for image in images {
-        if image.repo_tags.iter().chain(&image.repo_digests).any(|name| is_a_tests(name)) {
-            let options = RemoveImageOptionsBuilder::new().force(true).build();
-            let _ = daemon.docker.remove_image(&image.id, Some(options), None).await;
-        }
-    }
-}
-
-/// Whether a name of an image is one of these tests'.
-fn is_a_tests(name: &str) -> bool {
-    name.starts_with("mcp-deploy-test/") || name.starts_with("127.0.0.1:")
-}
-
 fn with_image(image: &str) -> DeploymentSpec {
     resolved("well", json!({}), &Request::default().name(new_name().as_str()).image(image))
 }
@@ -136,7 +122,6 @@ fn failure(outcome: Result<mcp_deploy_core::Deployment, Error>) -> Failure {
 pub(crate) async fn an_image_is_pulled_with_its_progress_told(daemon: &Daemon) {
     let registry = Registry::start(false).await;
     let pushed = registry.with_image(daemon, "team/demo", "1").await;
-    forget_layers(daemon).await;
     let (sender, mut steps) = mpsc::unbounded_channel();
     let spec = with_image(&pushed);
     let options = DeployOptions { progress: Some(sender), ..DeployOptions::default() };
@@ -147,7 +132,6 @@ pub(crate) async fn an_image_is_pulled_with_its_progress_told(daemon: &Daemon) {
             pulls.push((received, total, layers_received, layers));
         }
     }
-    image::import(&daemon.docker, image::NAME, &[]).await.unwrap();
     assert!(
         pulls.iter().all(|(received, total, ..)| total.is_none_or(|total| *received <= total)),
         "{pulls:?}"
