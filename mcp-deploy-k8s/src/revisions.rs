@@ -21,6 +21,7 @@ use crate::labels;
 use crate::manifest::{self, KEPT_REVISIONS};
 use crate::names::{self, BACKEND};
 use crate::status::{Observed, created_at};
+use crate::time;
 
 /// The size in which a revision ran last.
 const REPLICAS: &str = "mcp-deploy.dev/replicas";
@@ -42,7 +43,9 @@ pub(crate) struct Content {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret: Option<String>,
     pub(crate) config_map: String,
-    pub(crate) deployed_at: Timestamp,
+    /// Those that were written as soon as they were deployed do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deployed_at: Option<Timestamp>,
 }
 
 impl KubernetesBackend {
@@ -122,6 +125,7 @@ impl Kept {
     fn of(found: ControllerRevision) -> Option<Self> {
         let RawExtension(data) = found.data?;
         let mut content: Content = serde_json::from_value(data).ok()?;
+        let written_at = found.metadata.creation_timestamp.as_ref().map(time::read);
         if let Some(replicas) =
             labels::annotation(&found.metadata, REPLICAS).and_then(|it| it.parse::<u32>().ok())
         {
@@ -129,7 +133,7 @@ impl Kept {
         }
         Some(Self {
             number: u64::try_from(found.revision).ok()?,
-            created_at: content.deployed_at,
+            created_at: content.deployed_at.or(written_at)?,
             content,
             name: found.metadata.name?,
         })
@@ -144,7 +148,7 @@ impl Content {
                 .expect("a spec is JSON"),
             secret: ours.secret.clone(),
             config_map: manifest::config_map_of(live).unwrap_or_default().to_owned(),
-            deployed_at: ours.deployed_at.unwrap_or_else(|| created_at(live)),
+            deployed_at: Some(ours.deployed_at.unwrap_or_else(|| created_at(live))),
         }
     }
 
@@ -152,5 +156,29 @@ impl Content {
         let config_map = (ApiResource::erase::<ConfigMap>(&()), self.config_map.as_str());
         let secret = self.secret.as_deref().map(|name| (ApiResource::erase::<Secret>(&()), name));
         [config_map].into_iter().chain(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_revision_that_does_not_say_when_it_was_deployed_was_written_then() {
+        let written: ControllerRevision = serde_json::from_value(json!({
+            "metadata": {
+                "name": "demo-one-1",
+                "annotations": {REPLICAS: "3"},
+                "creationTimestamp": "2026-11-01T10:00:00Z",
+            },
+            "revision": 1,
+            "data": {"spec": {"replicas": 1}, "config_map": "demo-one-a"},
+        }))
+        .unwrap();
+        let kept = Kept::of(written).unwrap();
+        assert_eq!(kept.created_at, "2026-11-01T10:00:00Z".parse().unwrap());
+        assert_eq!(kept.content.spec["replicas"], 3);
     }
 }

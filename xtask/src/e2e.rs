@@ -40,7 +40,7 @@ pub(crate) enum Platform {
 
 /// `load` is what brings an image of the local daemon onto the nodes of a cluster.
 pub(crate) fn run(sh: &Shell, platform: Platform, load: Option<&str>) -> Result<()> {
-    cmd!(sh, "cargo build {BUILT...}").run()?;
+    cmd!(sh, "cargo test {BUILT...} --no-run").run()?;
     match platform {
         Platform::Docker => {
             docker(sh, &packages(sh)?)?;
