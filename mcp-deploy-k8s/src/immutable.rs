@@ -50,8 +50,15 @@ impl Object {
                 found.as_ref().and_then(|found| found.get(key)).is_some_and(|it| value == it)
             })
         };
-        (!has_all(&found.metadata.labels, labels) || !has_all(&found.metadata.annotations, annotations))
-            .then(|| json!({"metadata": {"labels": labels, "annotations": annotations}}))
+        if has_all(&found.metadata.labels, labels) && has_all(&found.metadata.annotations, annotations) {
+            return None;
+        }
+        let mut metadata = json!({"labels": labels});
+        // Where we have none, those of others stay: null would take them away.
+        if !annotations.is_null() {
+            metadata["annotations"] = annotations.clone();
+        }
+        Some(json!({"metadata": metadata}))
     }
 }
 
@@ -99,5 +106,23 @@ impl KubernetesBackend {
         let owner = self.objects::<Live>().await?.get_metadata_opt(name.as_str()).await;
         let owner = owner.map_err(|error| sorted("look at the deployment", error))?;
         Ok(owner.is_some_and(|owner| owner.metadata.uid.as_deref() == object.owner()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+
+    #[test]
+    fn what_is_merged_leaves_the_annotations_of_others() {
+        let object = |metadata: Value| json!({"metadata": metadata, "immutable": true, "data": {"A": "1"}});
+        let wanted: ConfigMap =
+            serde_json::from_value(object(json!({"name": "one", "labels": {"version": "2"}}))).unwrap();
+        let found = json!({"name": "one", "labels": {"version": "1"}, "annotations": {"theirs": "yes"}});
+        let found: DynamicObject = serde_json::from_value(object(found)).unwrap();
+        let merged = Object::of(&wanted).metadata_for(&found);
+        assert_eq!(merged, Some(json!({"metadata": {"labels": {"version": "2"}}})));
     }
 }

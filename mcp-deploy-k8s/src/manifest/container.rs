@@ -79,7 +79,6 @@ fn words(words: &[String]) -> Option<Vec<String>> {
     (!words.is_empty()).then(|| escaped.collect())
 }
 
-/// Whole maps: their values reach the server as they are, while those of single variables are expanded.
 /// The name of the ConfigMap that the container of a Deployment has its variables of.
 pub(crate) fn config_map_of(deployment: &Deployment) -> Option<&str> {
     let container = deployment.spec.as_ref()?.template.spec.as_ref()?.containers.first()?;
@@ -87,6 +86,7 @@ pub(crate) fn config_map_of(deployment: &Deployment) -> Option<&str> {
     sources.filter_map(|source| source.config_map_ref.as_ref()).map(|source| source.name.as_str()).next()
 }
 
+/// Whole maps: their values reach the server as they are, while those of single variables are expanded.
 fn environment(placed: &Placed, config_map: &str) -> Vec<EnvFromSource> {
     let plain = EnvFromSource {
         config_map_ref: Some(ConfigMapEnvSource {
