@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcp_deploy_core::Settings;
 
+#[cfg(feature = "authoring")]
+use crate::commands::authoring;
 #[cfg(feature = "docker")]
-use crate::commands::{build, gc};
-use crate::commands::{
-    call, completions, delete, deploy, lifecycle, list, logs, status, templates, test, tools,
-};
+use crate::commands::gc;
+use crate::commands::{call, completions, delete, deploy, lifecycle, list, logs, status, templates, tools};
 #[cfg(feature = "kubernetes")]
 use crate::commands::{render, setup};
 #[cfg(feature = "serve")]
@@ -97,20 +97,13 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 where the tool answers that it failed.
     Call(call::Options),
-    /// Try templates: deploy each under a throw-away name, call its tools, and remove it
-    ///
-    /// Exits with 8 where a step of a trial fails.
-    Test(Box<test::Options>),
-    /// List, show, fetch, check and write templates
+    #[cfg(feature = "authoring")]
+    #[command(flatten)]
+    Authoring(authoring::Command),
+    #[cfg_attr(feature = "authoring", doc = "List, show, fetch, check and write templates")]
+    #[cfg_attr(not(feature = "authoring"), doc = "List, show and fetch templates")]
     #[command(subcommand)]
     Templates(templates::Command),
-    /// Build the images of templates, and see that each keeps the contract
-    ///
-    /// The Docker daemon builds each from its template's Dockerfile. Then the image is started as a deployment would be,
-    /// and has to stay up, listen on `PORT`, answer its health paths and MCP, end at SIGTERM, and run hardened; an image
-    /// that breaks the contract is not pushed, and ends the command with 8.
-    #[cfg(feature = "docker")]
-    Build(Box<build::Options>),
     /// Remove what Docker deployments have left and nothing owns any more
     ///
     /// Containers of interrupted updates, anonymous volumes, and the network when no deployment is left; never an

@@ -1,8 +1,8 @@
 //! The commands: one file each, and what they work with.
 
+#[cfg(feature = "authoring")]
+pub(crate) mod authoring;
 pub(crate) mod backends;
-#[cfg(feature = "docker")]
-pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod delete;
@@ -20,7 +20,6 @@ pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod templates;
-pub(crate) mod test;
 #[cfg(feature = "serve")]
 pub(crate) mod token;
 pub(crate) mod tools;
@@ -54,13 +53,12 @@ pub(crate) fn run(command: Command, global: &GlobalOptions) -> Result<()> {
         Command::Scale(options) => lifecycle::scale(&options, &context()?),
         Command::Tools(options) => tools::run(&options, &context()?),
         Command::Call(options) => call::run(options, &context()?),
-        Command::Test(options) => test::run(*options, &context()?),
+        #[cfg(feature = "authoring")]
+        Command::Authoring(command) => authoring::run(command, &context()?),
         Command::Templates(command) => {
             let settings = settings::load(global)?;
             templates::run(&command, &Catalog::from_settings(&settings)?, global.output)
         }
-        #[cfg(feature = "docker")]
-        Command::Build(options) => build::run(&options, &context()?),
         #[cfg(feature = "docker")]
         Command::Gc(options) => gc::run(&options, &context()?),
         #[cfg(feature = "kubernetes")]
@@ -125,6 +123,7 @@ impl Context {
     }
 
     /// Does some work that ends by itself.
+    #[cfg(any(feature = "authoring", feature = "serve"))]
     pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }

@@ -3,12 +3,12 @@
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
 
 use mcp_deploy_core::{Error as CoreError, Failure, Violations, causes};
 use serde::Serialize;
 
-use crate::commands::test::Outcome;
+#[cfg(feature = "authoring")]
+use crate::commands::authoring::AuthoringError;
 use crate::output::{Format, talk};
 
 /// A result whose error is [`Error`], unless said otherwise.
@@ -26,15 +26,10 @@ pub(crate) enum Error {
     /// The tool ran and answered that it failed; its answer is on stdout.
     #[error("the tool `{0}` answered that it failed")]
     ToolFailed(String),
-    /// Templates that were checked break rules; which, is on stdout.
-    #[error("rules are broken by {broken} of {checked} template{}", if *.checked == 1 { "" } else { "s" })]
-    BrokenTemplates { broken: usize, checked: usize },
-    /// What would be written is there already; it was not touched.
-    #[error("`{}` is there already", .0.display())]
-    Exists(PathBuf),
-    /// The trials that did not pass.
-    #[error("{} trials did not pass", .0.len())]
-    NotPassed(Vec<NotPassed>),
+    /// What only authors of templates meet.
+    #[cfg(feature = "authoring")]
+    #[error(transparent)]
+    Authoring(#[from] AuthoringError),
     /// The program's own input and output.
     #[error("failed to {operation}")]
     Io { operation: &'static str, source: io::Error },
@@ -50,30 +45,6 @@ pub(crate) enum Error {
     Interrupted,
 }
 
-/// Why the trial of a template did not pass.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotPassed {
-    /// It could not be tried.
-    #[error("`{named}` was not tried: {error}")]
-    Refused { named: String, error: CoreError },
-    /// It does not do what it promises; the report says what.
-    #[error("the trial of `{named}` did not pass: {summary}")]
-    Failed { named: String, summary: String },
-}
-
-impl NotPassed {
-    /// Why a trial did not pass; `None` where it did, or was stopped before anything failed.
-    pub(crate) fn of(Outcome { named, tried }: Outcome) -> Option<Self> {
-        match tried {
-            Err(error) => Some(Self::Refused { named, error }),
-            Ok(report) if report.failures().next().is_some() => {
-                Some(Self::Failed { named, summary: report.summary() })
-            }
-            Ok(_) => None,
-        }
-    }
-}
-
 impl From<CoreError> for Error {
     fn from(error: CoreError) -> Self {
         Self::Verbs(vec![error])
@@ -85,14 +56,10 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Verbs(errors) => errors.first().map_or(1, exit_code),
-            Self::NotPassed(trials) => match trials.first() {
-                Some(NotPassed::Refused { error, .. }) => exit_code(error),
-                _ => 8,
-            },
+            #[cfg(feature = "authoring")]
+            Self::Authoring(error) => error.exit_code(),
             Self::ToolNotFound { .. } => 4,
             Self::ToolFailed(_) | Self::Io { .. } => 1,
-            Self::BrokenTemplates { .. } => 3,
-            Self::Exists(_) => 5,
             #[cfg(feature = "serve")]
             Self::Serve(error) => match error {
                 mcp_deploy_http::ServeError::Settings(_) => 3,
@@ -117,14 +84,10 @@ impl Error {
     fn reports(&self) -> Vec<Report<'_>> {
         match self {
             Self::Verbs(errors) => errors.iter().map(Report::of_verb).collect(),
-            Self::NotPassed(trials) => trials.iter().map(Report::of_trial).collect(),
+            #[cfg(feature = "authoring")]
+            Self::Authoring(error) => error.reports(),
             Self::ToolNotFound { .. } => vec![Report::new("tool_not_found", self)],
             Self::ToolFailed(_) => vec![Report::new("tool_failed", self)],
-            Self::BrokenTemplates { .. } => vec![Report::new("invalid", self)],
-            Self::Exists(_) => {
-                let hint = Some("choose another name or another `--directory`, or move it away".to_owned());
-                vec![Report { hint, ..Report::new("conflict", self) }]
-            }
             Self::Io { .. } => vec![Report::new("io", self)],
             #[cfg(feature = "serve")]
             Self::Serve(error) => vec![Report::new("serve", error)],
@@ -134,7 +97,7 @@ impl Error {
 }
 
 /// The exit code of an error's kind, as `--help` lists them.
-fn exit_code(error: &CoreError) -> u8 {
+pub(crate) fn exit_code(error: &CoreError) -> u8 {
     match error {
         CoreError::Invalid { .. } => 3,
         CoreError::TemplateNotFound { .. }
@@ -163,7 +126,7 @@ fn hint(error: &CoreError) -> Option<String> {
 
 /// An error as it is told.
 #[derive(Serialize)]
-struct Report<'a> {
+pub(crate) struct Report<'a> {
     code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -177,7 +140,7 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(code: &'static str, error: &dyn StdError) -> Self {
+    pub(crate) fn new(code: &'static str, error: &dyn StdError) -> Self {
         Self {
             code,
             message: error.to_string(),
@@ -188,7 +151,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn of_verb(error: &'a CoreError) -> Self {
+    pub(crate) fn of_verb(error: &'a CoreError) -> Self {
         Self {
             violations: match error {
                 CoreError::Invalid { violations } => Some(violations),
@@ -203,11 +166,16 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn of_trial(trial: &'a NotPassed) -> Self {
-        match trial {
-            NotPassed::Refused { error, .. } => Self { message: trial.to_string(), ..Self::of_verb(error) },
-            NotPassed::Failed { .. } => Self::new("test_failed", trial),
-        }
+    /// The same in other words.
+    #[cfg(feature = "authoring")]
+    pub(crate) fn saying(self, message: String) -> Self {
+        Self { message, ..self }
+    }
+
+    /// The same with a way out.
+    #[cfg(feature = "authoring")]
+    pub(crate) fn hint(self, hint: &str) -> Self {
+        Self { hint: Some(hint.to_owned()), ..self }
     }
 
     fn json(&self) -> String {

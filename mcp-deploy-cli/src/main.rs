@@ -5,7 +5,6 @@ mod backends;
 mod commands;
 mod env_file;
 mod error;
-mod junit;
 mod output;
 mod progress;
 mod prompt;

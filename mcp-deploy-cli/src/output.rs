@@ -1,7 +1,6 @@
 //! stdout is data, in the format that is asked for; stderr is talk.
 
 mod deployments;
-mod trials;
 
 use std::io::{self, ErrorKind, Write};
 use std::iter;

@@ -41,7 +41,7 @@ const FORBIDDEN: &[Forbidden] = &[
     Forbidden {
         package: "mcp-deploy-cli",
         features: "--no-default-features --features=docker",
-        crates: &["actix-web", "kube", "mcp-deploy-mock", "utoipa"],
+        crates: &["actix-web", "kube", "mcp-deploy-mock", "quick-junit", "utoipa"],
     },
     Forbidden {
         package: "mcp-deploy-cli",

@@ -1,17 +1,15 @@
 //! The commands on templates, one file each.
 
 mod list;
-mod new;
 mod refresh;
-mod scaffold;
-mod schema;
 mod show;
-mod validate;
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use mcp_deploy_core::Catalog;
 
+#[cfg(feature = "authoring")]
+use super::authoring;
 use super::completions;
 use crate::error::Result;
 use crate::output::Format;
@@ -25,12 +23,9 @@ pub(crate) enum Command {
     Show(ShowOptions),
     /// Fetch the templates of your repositories now
     Refresh,
-    /// Check templates, and the Dockerfiles beside them; everything that is wrong is listed
-    Validate(validate::Options),
-    /// Write a new template: a server that runs, its Dockerfile and its tests
-    New(new::Options),
-    /// Print the JSON Schema of a template's file, for editors
-    Schema,
+    #[cfg(feature = "authoring")]
+    #[command(flatten)]
+    Authoring(authoring::TemplatesCommand),
 }
 
 #[derive(Args)]
@@ -45,8 +40,7 @@ pub(crate) fn run(command: &Command, catalog: &Catalog, format: Format) -> Resul
         Command::List => list::run(catalog, format),
         Command::Show(ShowOptions { template: named }) => show::run(named, catalog, format),
         Command::Refresh => refresh::run(catalog, format),
-        Command::Validate(options) => validate::run(options, format),
-        Command::New(options) => new::run(options, format),
-        Command::Schema => schema::run(format),
+        #[cfg(feature = "authoring")]
+        Command::Authoring(command) => authoring::run_on_files(command, format),
     }
 }

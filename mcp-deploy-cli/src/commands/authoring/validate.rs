@@ -10,7 +10,8 @@ use mcp_deploy_core::{
 };
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use super::AuthoringError;
+use crate::error::Result;
 use crate::output::{Format, Show, lines, show};
 
 #[derive(Args)]
@@ -29,7 +30,7 @@ pub(super) fn run(Options { paths }: &Options, format: Format) -> Result<()> {
     show(&checked, format)?;
     match checked.iter().filter(|checked| !checked.violations.is_empty()).count() {
         0 => Ok(()),
-        broken => Err(Error::BrokenTemplates { broken, checked: checked.len() }),
+        broken => Err(AuthoringError::BrokenTemplates { broken, checked: checked.len() }.into()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_deploy_core::{TestReport, TestStep, Verdict};
 
-use super::{Show, lines};
+use crate::output::{Show, lines};
 
 impl Show for TestReport {
     fn table(&self, _wide: bool) -> String {

@@ -13,10 +13,12 @@ use futures_util::future::Shared;
 use mcp_deploy_core::{Error as CoreError, Request, Template, TestReport, Trial};
 use tokio::sync::mpsc;
 
-use super::deploy::SpecOptions;
-use super::{Context, completions, read_template};
-use crate::error::{Error, NotPassed, Result};
-use crate::junit::ReportFile;
+use super::AuthoringError;
+use super::error::NotPassed;
+use super::junit::ReportFile;
+use crate::commands::deploy::SpecOptions;
+use crate::commands::{Context, completions, read_template};
+use crate::error::{Error, Result};
 use crate::output::{Format, Show, print, show, talk};
 use crate::{progress, prompt, values};
 
@@ -45,13 +47,13 @@ pub(crate) struct Options {
 }
 
 /// A template as it was named, and what came of its trial.
-pub(crate) struct Outcome {
-    pub(crate) named: String,
-    pub(crate) tried: Result<TestReport, CoreError>,
+pub(super) struct Outcome {
+    pub(super) named: String,
+    pub(super) tried: Result<TestReport, CoreError>,
 }
 
 /// Tries every template, and tells of every one that does not pass.
-pub(crate) fn run(options: Options, context: &Context) -> Result<()> {
+pub(super) fn run(options: Options, context: &Context) -> Result<()> {
     let Options { templates, timeout, junit, keep, spec } = options;
     let request = spec.request(None)?;
     // A report that could not be written is told before anything is deployed.
@@ -79,10 +81,10 @@ pub(crate) fn run(options: Options, context: &Context) -> Result<()> {
     let failed: Vec<NotPassed> = outcomes.into_iter().filter_map(NotPassed::of).collect();
     match (interrupted, failed.is_empty()) {
         (false, true) => Ok(()),
-        (false, false) => Err(Error::NotPassed(failed)),
+        (false, false) => Err(AuthoringError::NotPassed(failed).into()),
         (true, is_empty) => {
             if !is_empty {
-                Error::NotPassed(failed).tell(context.format);
+                Error::from(AuthoringError::NotPassed(failed)).tell(context.format);
             }
             Err(Error::Interrupted)
         }

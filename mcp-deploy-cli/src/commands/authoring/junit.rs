@@ -8,18 +8,18 @@ use mcp_deploy_core::{Error as CoreError, TestReport, TestStep, Verdict, one_lin
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 use tempfile::NamedTempFile;
 
-use crate::commands::test::Outcome;
+use super::test::Outcome;
 use crate::error::{Error, Result};
 
 /// A file that is there whole, with the report, or as it was before.
-pub(crate) struct ReportFile {
+pub(super) struct ReportFile {
     path: PathBuf,
     written: NamedTempFile,
 }
 
 impl ReportFile {
     /// Makes sure that the file can be written. Until then another one holds its place in the directory.
-    pub(crate) fn at(path: PathBuf) -> Result<Self> {
+    pub(super) fn at(path: PathBuf) -> Result<Self> {
         if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
             let source = io::Error::new(ErrorKind::InvalidInput, format!("`{}` is no file", path.display()));
             return Err(unwritable(source));
@@ -38,7 +38,7 @@ impl ReportFile {
     }
 
     /// Writes the report.
-    pub(crate) fn write(self, outcomes: &[Outcome]) -> Result<()> {
+    pub(super) fn write(self, outcomes: &[Outcome]) -> Result<()> {
         let Self { path, mut written } = self;
         written.write_all(xml(outcomes)?.as_bytes()).map_err(unwritable)?;
         written.persist(path).map(drop::<File>).map_err(|error| unwritable(error.error))

@@ -18,10 +18,10 @@ use serde::Serialize;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::watch;
 
-use super::{Context, completions, freshen, read_template, warn_of_broken, warn_of_sources};
+use super::spinners::Spinners;
+use crate::commands::{Context, completions, freshen, read_template, warn_of_broken, warn_of_sources};
 use crate::error::{Error, Result};
 use crate::output::{Show, header, or_dash, show, table};
-use crate::progress::Spinners;
 use crate::{backends, values};
 
 #[derive(Args)]
@@ -56,7 +56,7 @@ pub(crate) struct Options {
     max_context: Memory,
 }
 
-pub(crate) fn run(options: &Options, context: &Context) -> Result<()> {
+pub(super) fn run(options: &Options, context: &Context) -> Result<()> {
     if let Some(other) = context.backend().filter(|name| *name != "docker") {
         // Unknown names are told as everywhere.
         let backend = context.manager.backends().get(Some(other))?.name();

@@ -8,6 +8,7 @@ use clap::Args;
 use mcp_deploy_core::{Error as CoreError, TemplateId};
 use serde::Serialize;
 
+use super::AuthoringError;
 use super::scaffold::{Language, files};
 use crate::error::{Error, Result};
 use crate::output::{Format, Show, lines, show, talk};
@@ -46,7 +47,7 @@ pub(super) fn run(Options { name, lang, directory }: &Options, format: Format) -
         return Err(CoreError::invalid("", format!("there is no directory `{}`", directory.display())).into());
     }
     if path.symlink_metadata().is_ok() {
-        return Err(Error::Exists(path));
+        return Err(AuthoringError::Exists(path).into());
     }
     let files = files(*lang, name, FIRST_VERSION);
     write(&path, directory, &files)?;
@@ -79,7 +80,9 @@ fn write(path: &Path, directory: &Path, files: &[(String, String)]) -> Result<()
     }
     fs::rename(&whole, path).map_err(|source| match source.kind() {
         // Somebody else was faster.
-        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+            AuthoringError::Exists(path.to_owned()).into()
+        }
         _ => failed(source),
     })
 }
