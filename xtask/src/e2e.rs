@@ -1,6 +1,7 @@
 //! `cargo xtask e2e PLATFORM`: a real platform, and a server or a client that others have written.
 
 mod bases;
+mod handed_out;
 mod http;
 mod templates;
 
@@ -44,7 +45,8 @@ pub(crate) fn run(sh: &Shell, platform: Platform, load: Option<&str>) -> Result<
     match platform {
         Platform::Docker => {
             docker(sh, &packages(sh)?)?;
-            templates::run(sh)
+            templates::run(sh)?;
+            handed_out::run(sh)
         }
         Platform::Http => http::run(sh),
         Platform::Kubernetes => kubernetes(sh, &packages(sh)?, load),
