@@ -39,7 +39,7 @@ impl Spinners {
             BuildProgress::Warning(warning) => {
                 self.0.suspend(|| talk(&format!("warning: {name}: {warning}")));
             }
-            step => spinner.set_message(format!("{name}: {}", build_words(step))),
+            step => spinner.set_message(format!("{name}: {}", words(step))),
         };
         let mut work = pin!(work);
         loop {
@@ -56,7 +56,7 @@ impl Spinners {
     }
 }
 
-fn build_words(step: &BuildProgress) -> String {
+fn words(step: &BuildProgress) -> String {
     match step {
         BuildProgress::Sending { sent, total } => {
             format!("sending {} of {} MB", megabytes(*sent), megabytes(*total))
