@@ -14,8 +14,9 @@ use crate::{
     McpReport, Result, Status, Tool, one_line,
 };
 
-/// Between the first two tries of a handshake; doubled up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Between the first two tries of a handshake; doubled up to [`LONGEST_PAUSE`]. A small server needs no longer from
+/// its start until it listens.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long one handshake may take.
 const ONE_TRY: Duration = Duration::from_secs(10);
@@ -160,7 +161,8 @@ async fn handshake(
     }
 }
 
-/// One handshake, or why there was none, and the host by which the server was called through a tunnel. A platform that cannot connect us just now is tried again; one that never will is an error.
+/// One handshake, or why there was none, and the host by which the server was called through a tunnel. A platform that
+/// cannot connect us just now is tried again; one that never will is an error.
 async fn one_try(
     backend: &dyn DeploymentBackend,
     name: &DeploymentName,
