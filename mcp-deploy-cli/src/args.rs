@@ -162,6 +162,15 @@ impl WaitOptions {
     }
 }
 
+/// The features of this program, and whether it has them.
+const PARTS: [(&str, bool); 5] = [
+    ("authoring", cfg!(feature = "authoring")),
+    ("docker", cfg!(feature = "docker")),
+    ("kubernetes", cfg!(feature = "kubernetes")),
+    ("mock", cfg!(feature = "mock")),
+    ("serve", cfg!(feature = "serve")),
+];
+
 fn after_help() -> String {
     let mut help = "\
 Exit codes:
@@ -187,7 +196,19 @@ Environment:
     for (name, meaning) in all {
         writeln!(help, "  {name:<width$}  {meaning}").expect("writing to a String does not fail");
     }
-    help
+    help + &left_out(&PARTS)
+}
+
+/// Why a command may be unknown here that another program of this name has.
+fn left_out(parts: &[(&str, bool)]) -> String {
+    let missing: Vec<&str> = parts.iter().filter(|(_, is_in)| !is_in).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nThis program was built without {}; `--features` of cargo brings them in.\n",
+        missing.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -195,6 +216,16 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn help_names_what_was_left_out_and_nothing_else() {
+        let told = left_out(&[("authoring", false), ("docker", true), ("mock", false)]);
+        assert_eq!(
+            told,
+            "\nThis program was built without authoring, mock; `--features` of cargo brings them in.\n"
+        );
+        assert_eq!(left_out(&[("docker", true)]), "");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
