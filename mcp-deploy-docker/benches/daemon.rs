@@ -239,7 +239,6 @@ impl Drop for Context {
     }
 }
 
-/// `docker run` with what a deployment of `demo` has.
 /// What a script of `docker run` waits for before it starts the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
@@ -262,6 +261,7 @@ async fn answers(number: usize) {
     }
 }
 
+/// `docker run` with what a deployment of `demo` has.
 fn docker_run(name: &str, number: usize) {
     let publish = format!("127.0.0.1:{}:8080", port(number));
     let options = "--detach --network mcp-platform --user 1000 --read-only --tmpfs /tmp:exec,nosuid,nodev,size=64m \

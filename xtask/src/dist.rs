@@ -55,8 +55,7 @@ pub(crate) fn packs_relocations(sh: &Shell) -> Result<bool> {
 /// The version of this machine's glibc; whoever starts the program needs one that is no older.
 fn glibc(sh: &Shell) -> Result<[u32; 2]> {
     let told = cmd!(sh, "getconf GNU_LIBC_VERSION").read()?;
-    let numbers = told.strip_prefix("glibc ").and_then(|version| version.split_once('.'));
-    let (major, minor) = numbers.with_context(|| format!("`{told}` is no version of glibc"))?;
-    let number = |digits: &str| digits.parse().with_context(|| format!("`{told}` is no version of glibc"));
-    Ok([number(major)?, number(minor)?])
+    let version = told.strip_prefix("glibc ").and_then(|version| version.split_once('.'));
+    let numbers = version.and_then(|(major, minor)| Some([major.parse().ok()?, minor.parse().ok()?]));
+    numbers.with_context(|| format!("`{told}` is no version of glibc"))
 }
