@@ -8,36 +8,42 @@ use tokio::time::timeout;
 
 use super::site::Site;
 use super::{Behaviour, CaseResult, Fixture, ensure};
-use crate::{BoxError, DeploymentName, Error, LogOptions, Request, Status};
+use crate::{BoxError, DeploymentName, Error, LogLine, LogOptions, Request, Status};
 
-async fn messages(
+async fn lines(
     site: &Site<'_>,
     name: &DeploymentName,
     options: LogOptions,
-) -> Result<Vec<String>, BoxError> {
+) -> Result<Vec<LogLine>, BoxError> {
     let lines = site.backend.logs(name, options).collect::<Vec<_>>();
     let lines = timeout(site.fixture.patience(), lines).await?;
-    Ok(lines.into_iter().map(|line| line.map(|line| line.message)).collect::<Result<_, _>>()?)
+    Ok(lines.into_iter().collect::<Result<_, _>>()?)
 }
 
-/// Tail gives the last lines, since gives those from a moment on.
+/// Tail gives the last lines of an instance, since gives those from a moment on. Only the instance that answered
+/// is looked at: a platform may run another one for a while, in its place or beside it.
 pub async fn tail_and_since_choose_lines(fixture: &dyn Fixture) -> CaseResult {
     let site = Site::new(fixture);
-    let (spec, _) = site.deployed(Behaviour::Well).await?;
-    let all = messages(&site, &spec.name, LogOptions::default()).await?;
-    ensure!(all.iter().any(|line| line.contains("listening on")), "the log is {all:?}");
-    let last = messages(&site, &spec.name, LogOptions { tail: Some(1), ..LogOptions::default() }).await?;
-    ensure!(last.len() == 1 && last.last() == all.last(), "the last line is {last:?}");
-    let none = messages(&site, &spec.name, LogOptions { tail: Some(0), ..LogOptions::default() }).await?;
+    let (spec, deployed) = site.deployed(Behaviour::Well).await?;
+    let instance = deployed.instances.iter().find(|instance| instance.ready);
+    let instance = instance.ok_or_else(|| format!("none is ready of {:?}", deployed.instances))?;
+    let of_instance = async |options| {
+        let mut lines = lines(&site, &spec.name, options).await?;
+        lines.retain(|line| line.instance == instance.id);
+        Ok::<_, BoxError>(lines)
+    };
+    let all = of_instance(LogOptions::default()).await?;
+    ensure!(all.iter().any(|line| line.message.contains("listening on")), "the log is {all:?}");
+    let last = of_instance(LogOptions { tail: Some(1), ..LogOptions::default() }).await?;
+    ensure!(last.len() == 1 && last.last() == all.last(), "the last line is {last:?}, the log was {all:?}");
+    let none = of_instance(LogOptions { tail: Some(0), ..LogOptions::default() }).await?;
     ensure!(none.is_empty(), "no line is {none:?}");
     let tomorrow = Timestamp::now().checked_add(Duration::from_hours(24))?;
-    let later =
-        messages(&site, &spec.name, LogOptions { since: Some(tomorrow), ..LogOptions::default() }).await?;
+    let later = of_instance(LogOptions { since: Some(tomorrow), ..LogOptions::default() }).await?;
     ensure!(later.is_empty(), "tomorrow's lines are {later:?}");
     let yesterday = Timestamp::now().checked_sub(Duration::from_hours(24))?;
-    let since =
-        messages(&site, &spec.name, LogOptions { since: Some(yesterday), ..LogOptions::default() }).await?;
-    ensure!(since == all, "the lines since yesterday are {since:?}");
+    let since = of_instance(LogOptions { since: Some(yesterday), ..LogOptions::default() }).await?;
+    ensure!(since == all, "the lines since yesterday are {since:?}, the log was {all:?}");
     site.remove(&spec.name).await
 }
 
@@ -59,8 +65,8 @@ pub async fn a_crashed_deployment_has_logs(fixture: &dyn Fixture) -> CaseResult 
     let site = Site::new(fixture);
     let spec = site.spec(Behaviour::Crashes(5), Request::default())?;
     ensure!(site.deploy(&spec).await.is_err(), "a crashing server was deployed");
-    let lines = messages(&site, &spec.name, LogOptions::default()).await?;
-    ensure!(lines.iter().any(|line| line.contains("told to crash")), "the log is {lines:?}");
+    let lines = lines(&site, &spec.name, LogOptions::default()).await?;
+    ensure!(lines.iter().any(|line| line.message.contains("told to crash")), "the log is {lines:?}");
     site.remove(&spec.name).await
 }
 
@@ -89,7 +95,7 @@ pub async fn a_stopped_deployment_has_logs(fixture: &dyn Fixture) -> CaseResult 
     site.backend.scale(&spec.name, 0).await?;
     let stopped = site.manager.wait(None, &spec.name, fixture.patience()).await?;
     ensure!(stopped.status == Status::Stopped, "it is {}", stopped.status);
-    let lines = messages(&site, &spec.name, LogOptions::default()).await?;
-    ensure!(lines.iter().any(|line| line.contains("listening on")), "the log is {lines:?}");
+    let lines = lines(&site, &spec.name, LogOptions::default()).await?;
+    ensure!(lines.iter().any(|line| line.message.contains("listening on")), "the log is {lines:?}");
     site.remove(&spec.name).await
 }
