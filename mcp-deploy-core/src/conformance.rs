@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Cases consult the backend's [`Capabilities`](crate::Capabilities) and the fixture's templates: one that
-//! cannot run is *ignored* with the reason, never passed.
+//! cannot run is *ignored* with the reason, never passed. What only one backend promises is tested beside the suite,
+//! by cases of its own that [`run_cases`] runs in the same way.
 
 pub mod capabilities;
 pub mod deploying;
@@ -20,6 +21,7 @@ pub mod hardening;
 pub mod lifecycle;
 pub mod listing;
 pub mod logs;
+mod needs;
 mod runner;
 mod site;
 pub mod values;
@@ -31,7 +33,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::runner::{CASES, Case, Needs, run};
+pub use self::needs::Needs;
+pub use self::runner::{CASES, Case, run, run_cases};
 use crate::{BoxError, DeploymentBackend, DeploymentName, Template};
 
 /// What a case ends with: an error says what was not as it should be.

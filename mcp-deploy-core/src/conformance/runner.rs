@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -10,63 +10,38 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
 use super::{
-    Behaviour, CaseResult, Fixture, capabilities, deploying, failures, hardening, lifecycle, listing, logs,
-    values, watching,
+    Behaviour, CaseResult, Fixture, Needs, capabilities, deploying, failures, hardening, lifecycle, listing,
+    logs, values, watching,
 };
-use crate::{BoxError, DeleteOptions, Logs, Selector, one_line};
+use crate::{BoxError, DeleteOptions, Selector, one_line};
 
-/// So many cases run at once, where the arguments say nothing else: they wait more than they compute.
+/// So many cases of the suite run at once: they wait more than they compute.
 const AT_ONCE: usize = 6;
 
-/// One case of the suite.
-pub struct Case {
+/// Held by each case while it runs: by one that has to be alone, as nobody else can hold it.
+static TURN: RwLock<()> = RwLock::new(());
+
+/// One case of a test program: of the suite, or of a backend's own.
+pub struct Case<F: Fixture + ?Sized = dyn Fixture> {
     /// A sentence.
     pub name: &'static str,
     /// What it cannot run without.
     pub needs: &'static [Needs],
-    run: for<'a> fn(&'a dyn Fixture) -> LocalBoxFuture<'a, CaseResult>,
+    run: for<'a> fn(&'a F) -> LocalBoxFuture<'a, CaseResult>,
 }
 
-/// What a case cannot run without.
-#[derive(Debug, Clone, Copy)]
-pub enum Needs {
-    /// A template whose server behaves so.
-    Template(Behaviour),
-    /// So many instances of one deployment.
-    Replicas(u32),
-    /// Others, with objects of their own on the platform.
-    Others,
-    /// Earlier specs, kept.
-    Revisions,
-    /// Logs of what runs.
-    Logs,
-    /// Logs of what is stopped.
-    KeptLogs,
-}
-
-impl Needs {
-    /// What is missing.
-    fn missing(self, fixture: &dyn Fixture) -> Option<String> {
-        let capabilities = fixture.backend().capabilities();
-        match self {
-            Self::Template(behaviour) => {
-                fixture.template(behaviour).is_none().then(|| format!("no template for {behaviour:?}"))
-            }
-            Self::Replicas(count) => (capabilities.max_replicas < count)
-                .then(|| format!("at most {} replicas", capabilities.max_replicas)),
-            Self::Others => fixture.others().is_none().then(|| "nobody else has objects there".to_owned()),
-            Self::Revisions => (capabilities.revisions == 0).then(|| "no revisions".to_owned()),
-            Self::Logs => (capabilities.logs == Logs::None).then(|| "no logs".to_owned()),
-            Self::KeptLogs => {
-                (capabilities.logs != Logs::Kept).then(|| "no logs of what is stopped".to_owned())
-            }
-        }
+impl<F: Fixture + ?Sized> Case<F> {
+    /// A case that fails by its error or by a panic.
+    pub const fn new(
+        name: &'static str,
+        needs: &'static [Needs],
+        run: for<'a> fn(&'a F) -> LocalBoxFuture<'a, CaseResult>,
+    ) -> Self {
+        Self { name, needs, run }
     }
-}
 
-impl Case {
     /// Why it cannot run on this fixture.
-    pub fn missing(&self, fixture: &dyn Fixture) -> Option<String> {
+    pub fn missing(&self, fixture: &F) -> Option<String> {
         let missing: Vec<String> = self.needs.iter().filter_map(|needs| needs.missing(fixture)).collect();
         (!missing.is_empty()).then(|| missing.join(", "))
     }
@@ -76,12 +51,17 @@ impl Case {
     /// # Errors
     ///
     /// What was not as it should be.
-    pub async fn run(&self, fixture: &dyn Fixture) -> CaseResult {
+    pub async fn run(&self, fixture: &F) -> CaseResult {
         (self.run)(fixture).await
+    }
+
+    /// Whether no other may run meanwhile.
+    fn is_alone(&self) -> bool {
+        self.needs.iter().any(|needs| matches!(needs, Needs::Alone))
     }
 }
 
-impl std::fmt::Debug for Case {
+impl<F: Fixture + ?Sized> std::fmt::Debug for Case<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Case").field("name", &self.name).field("needs", &self.needs).finish_non_exhaustive()
     }
@@ -91,11 +71,7 @@ macro_rules! cases {
     ($($file:ident :: $name:ident [$($needs:expr),*];)+) => {
         /// The whole suite.
         pub const CASES: &[Case] = &[$(
-            Case {
-                name: stringify!($name),
-                needs: &[$($needs),*],
-                run: |fixture| Box::pin($file::$name(fixture)),
-            },
+            Case::new(stringify!($name), &[$($needs),*], |fixture| Box::pin($file::$name(fixture))),
         )+];
     };
 }
@@ -156,16 +132,27 @@ cases! {
 
 /// Runs the suite as a test program, with the arguments of `cargo test`. `open` makes the fixture; where it
 /// cannot be made, because no daemon answers, say, its error is the reason why all cases are ignored.
-pub fn run<O, F>(open: O) -> ExitCode
+pub fn run<O, Opening>(open: O) -> ExitCode
 where
-    O: FnOnce() -> F,
-    F: Future<Output = Result<Box<dyn Fixture>, BoxError>>,
+    O: FnOnce() -> Opening,
+    Opening: Future<Output = Result<Box<dyn Fixture>, BoxError>>,
+{
+    run_cases(CASES, AT_ONCE, || async { Ok(Arc::from(open().await?)) })
+}
+
+/// Runs cases of a backend's own in the way of [`run`], so many at once where the arguments say nothing else. When
+/// all have ended, the deployments that failed ones left are removed: those whose names begin with `t-`.
+pub fn run_cases<F, O, Opening>(cases: &'static [Case<F>], at_once: usize, open: O) -> ExitCode
+where
+    F: Fixture + ?Sized + 'static,
+    O: FnOnce() -> Opening,
+    Opening: Future<Output = Result<Arc<F>, BoxError>>,
 {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
+    arguments.test_threads.get_or_insert(at_once);
     let runtime = Arc::new(Runtime::new().expect("the system has threads for a test"));
-    let fixture = runtime.block_on(open()).map(Arc::<dyn Fixture>::from);
-    let trials = CASES.iter().map(|case| trial(case, fixture.as_ref(), &runtime)).collect();
+    let fixture = runtime.block_on(open());
+    let trials = cases.iter().map(|case| trial(case, fixture.as_ref(), &runtime)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Ok(fixture) = &fixture {
         runtime.block_on(clean(&**fixture));
@@ -173,39 +160,43 @@ where
     conclusion.exit_code()
 }
 
-fn trial(
-    case: &'static Case,
-    fixture: Result<&Arc<dyn Fixture>, &BoxError>,
+fn trial<F: Fixture + ?Sized + 'static>(
+    case: &'static Case<F>,
+    fixture: Result<&Arc<F>, &BoxError>,
     runtime: &Arc<Runtime>,
 ) -> Trial {
+    let ignored =
+        |reason: String| Trial::test(case.name, || Ok(())).with_ignored_flag(true).with_kind(reason);
     let fixture = match fixture {
         Ok(fixture) => Arc::clone(fixture),
-        Err(reason) => return ignored(case, &reason.to_string()),
+        Err(reason) => return ignored(reason.to_string()),
     };
-    if let Some(reason) = case.missing(&*fixture) {
-        return ignored(case, &reason);
+    if let Some(reason) = case.missing(&fixture) {
+        return ignored(reason);
     }
     let runtime = Arc::clone(runtime);
     Trial::test(case.name, move || {
-        let name = case.name;
-        runtime
-            .block_on(case.run(&*fixture))
-            .map_err(|error| Failed::from(format!("{name}: {}", one_line(&*error))))
+        let run = || runtime.block_on(case.run(&fixture));
+        let outcome = if case.is_alone() {
+            let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+            run()
+        } else {
+            let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+            run()
+        };
+        outcome.map_err(|error| Failed::from(format!("{}: {}", case.name, one_line(&*error))))
     })
 }
 
-fn ignored(case: &Case, reason: &str) -> Trial {
-    Trial::test(case.name, || Ok(())).with_ignored_flag(true).with_kind(reason.to_owned())
-}
-
 /// Removes what failed cases left.
-async fn clean(fixture: &dyn Fixture) {
+async fn clean<F: Fixture + ?Sized>(fixture: &F) {
     let backend = fixture.backend();
     for deployment in backend.list(&Selector::default()).await.unwrap_or_default() {
-        if deployment.name.as_str().starts_with("t-")
-            && let Err(error) = backend.delete(&deployment.name, DeleteOptions { volumes: true }).await
+        let name = &deployment.name;
+        if name.as_str().starts_with("t-")
+            && let Err(error) = backend.delete(name, DeleteOptions { volumes: true }).await
         {
-            tracing::warn!(deployment = %deployment.name, %error, "a deployment of the suite is left over");
+            tracing::warn!(deployment = %name, %error, "a deployment of the tests is left over");
         }
     }
 }

@@ -21,72 +21,37 @@ mod trials;
 mod updates;
 mod volumes;
 
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
-use futures_util::future::LocalBoxFuture;
-use libtest_mimic::{Arguments, Trial};
-use mcp_deploy_core::conformance::Fixture;
-use mcp_deploy_core::{DeleteOptions, DeploymentBackend, Selector};
-use tokio::runtime::Runtime;
+use mcp_deploy_core::conformance::{self, Case, Needs};
 
 use crate::fixture::Daemon;
 
-use Needs::{Alone, Binary, Program, Root, Variable};
+use Needs::{Alone, Program, Variable};
 
 /// So many cases run at once: they wait more than they compute.
 const AT_ONCE: usize = 4;
 
-/// Held by each case while it runs: by one that has to be alone, as nobody else can hold it.
-static TURN: RwLock<()> = RwLock::new(());
+/// The program of this workspace.
+const MCP_DEPLOY: Needs = Needs::Else(|| {
+    let is_built = fixture::binaries().is_ok_and(|binaries| binaries.join("mcp-deploy").is_file());
+    (!is_built).then(|| "mcp-deploy is not built".to_owned())
+});
 
-/// What a case cannot run without.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
-    /// That no other case touches the daemon: it counts what is there, or takes away what others use.
-    Alone,
-    /// A program on the `PATH`.
-    Program(&'static str),
-    /// A program of this workspace.
-    Binary(&'static str),
-    /// A variable of the environment, and who sets it.
-    Variable(&'static str, &'static str),
-    /// The rights of root.
-    Root,
-}
-
-impl Needs {
-    /// What is missing.
-    fn missing(self) -> Option<String> {
-        match self {
-            Alone => None,
-            Program(program) => (!is_there(program)).then(|| format!("no {program}")),
-            Binary(program) => {
-                let is_built = fixture::binaries().is_ok_and(|binaries| binaries.join(program).is_file());
-                (!is_built).then(|| format!("{program} is not built"))
-            }
-            Variable(name, setter) => {
-                std::env::var_os(name).is_none().then(|| format!("{name} is not set, `{setter}` sets it"))
-            }
-            Root => (!is_root()).then(|| "only for root".to_owned()),
-        }
-    }
-}
-
-struct Case {
-    name: &'static str,
-    /// What it cannot run without, beside a daemon.
-    needs: &'static [Needs],
-    run: for<'a> fn(&'a Daemon) -> LocalBoxFuture<'a, ()>,
-}
+/// The rights of root.
+const ROOT: Needs = Needs::Else(|| {
+    let id = Command::new("id").arg("-u").output();
+    let is_root = id.is_ok_and(|id| id.stdout == b"0\n");
+    (!is_root).then(|| "only for root".to_owned())
+});
 
 macro_rules! cases {
     ($($file:ident :: $name:ident [$($needs:expr),*];)+) => {
-        const CASES: &[Case] = &[$(Case {
-            name: stringify!($name),
-            needs: &[$($needs),*],
-            run: |daemon| Box::pin($file::$name(daemon)),
-        },)+];
+        const CASES: &[Case<Daemon>] = &[$(Case::new(stringify!($name), &[$($needs),*], |daemon| Box::pin(async move {
+            $file::$name(daemon).await;
+            Ok(())
+        })),)+];
     };
 }
 
@@ -137,84 +102,32 @@ cases! {
     contract::each_clause_that_is_broken_is_told [];
     contract::what_an_image_needs_taken_back_is_found_by_trying [];
     contract::a_check_that_is_stopped_leaves_nothing [];
-    command_line::images_are_built_side_by_side_and_one_that_fails_stops_no_other [Binary("mcp-deploy")];
-    command_line::ctrl_c_ends_a_build_and_leaves_no_container [Binary("mcp-deploy"), Program("kill")];
-    command_line::no_output_of_a_push_shows_the_login [Binary("mcp-deploy"), Program("docker-registry")];
-    command_line::no_output_of_a_command_shows_a_secret [Binary("mcp-deploy")];
-    command_line::a_person_sees_what_a_template_takes_back [Binary("mcp-deploy")];
-    trials::a_template_is_tried_and_nothing_of_it_is_left [Binary("mcp-deploy")];
-    trials::a_server_that_crashes_fails_its_trial_and_is_removed [Binary("mcp-deploy")];
-    trials::a_trial_that_is_interrupted_while_it_deploys_leaves_nothing [Binary("mcp-deploy")];
-    trials::a_trial_that_is_interrupted_in_a_later_phase_leaves_nothing [Binary("mcp-deploy")];
-    trials::a_removal_that_is_interrupted_goes_on_to_its_end [Binary("mcp-deploy")];
-    trials::a_pull_that_hangs_is_cut_off [Binary("mcp-deploy")];
-    trials::what_is_kept_is_there_under_its_name [Binary("mcp-deploy")];
-    servers::three_servers_on_one_daemon_agree [Binary("mcp-deploy")];
-    servers::who_is_gone_leaves_no_connection_to_the_daemon [Binary("mcp-deploy")];
-    servers::a_server_outlives_its_daemon [Alone, Root, Program("dockerd"), Program("unshare"), Program("ip"), Binary("mcp-deploy")];
+    command_line::images_are_built_side_by_side_and_one_that_fails_stops_no_other [MCP_DEPLOY];
+    command_line::ctrl_c_ends_a_build_and_leaves_no_container [MCP_DEPLOY, Program("kill")];
+    command_line::no_output_of_a_push_shows_the_login [MCP_DEPLOY, Program("docker-registry")];
+    command_line::no_output_of_a_command_shows_a_secret [MCP_DEPLOY];
+    command_line::a_person_sees_what_a_template_takes_back [MCP_DEPLOY];
+    trials::a_template_is_tried_and_nothing_of_it_is_left [MCP_DEPLOY];
+    trials::a_server_that_crashes_fails_its_trial_and_is_removed [MCP_DEPLOY];
+    trials::a_trial_that_is_interrupted_while_it_deploys_leaves_nothing [MCP_DEPLOY];
+    trials::a_trial_that_is_interrupted_in_a_later_phase_leaves_nothing [MCP_DEPLOY];
+    trials::a_removal_that_is_interrupted_goes_on_to_its_end [MCP_DEPLOY];
+    trials::a_pull_that_hangs_is_cut_off [MCP_DEPLOY];
+    trials::what_is_kept_is_there_under_its_name [MCP_DEPLOY];
+    servers::three_servers_on_one_daemon_agree [MCP_DEPLOY];
+    servers::who_is_gone_leaves_no_connection_to_the_daemon [MCP_DEPLOY];
+    servers::a_server_outlives_its_daemon [Alone, ROOT, Program("dockerd"), Program("unshare"), Program("ip"), MCP_DEPLOY];
     real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [
         Program("node"),
         Program("ldd"),
-        Variable(real_peer::PACKAGES, "cargo xtask e2e docker")
+        Variable(real_peer::PACKAGES, "`cargo xtask e2e docker` sets it")
     ];
-    own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon [Alone, Root, Program("dockerd"), Program("unshare"), Program("ip")];
-    own_daemon::the_network_goes_with_the_last_deployment [Alone, Root, Program("dockerd"), Program("unshare"), Program("ip")];
-    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Alone, Root, Program("dockerd"), Program("ip"), Program("openssl")];
+    own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon [Alone, ROOT, Program("dockerd"), Program("unshare"), Program("ip")];
+    own_daemon::the_network_goes_with_the_last_deployment [Alone, ROOT, Program("dockerd"), Program("unshare"), Program("ip")];
+    own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Alone, ROOT, Program("dockerd"), Program("ip"), Program("openssl")];
     own_daemon::a_daemon_is_found_by_the_current_context [];
 }
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
-    let runtime = Arc::new(Runtime::new().unwrap());
-    let daemon = runtime.block_on(Daemon::open()).map(Arc::new).map_err(|error| error.to_string());
-    let trials = CASES.iter().map(|case| trial(case, daemon.as_ref(), &runtime)).collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    if let Ok(daemon) = &daemon {
-        runtime.block_on(clean(daemon));
-    }
-    conclusion.exit_code()
-}
-
-fn trial(case: &'static Case, daemon: Result<&Arc<Daemon>, &String>, runtime: &Arc<Runtime>) -> Trial {
-    let ignored =
-        |reason: &str| Trial::test(case.name, || Ok(())).with_ignored_flag(true).with_kind(reason.to_owned());
-    let daemon = match daemon {
-        Ok(daemon) => Arc::clone(daemon),
-        Err(reason) => return ignored(reason),
-    };
-    let missing: Vec<String> = case.needs.iter().filter_map(|needs| needs.missing()).collect();
-    if !missing.is_empty() {
-        return ignored(&missing.join(", "));
-    }
-    let runtime = Arc::clone(runtime);
-    Trial::test(case.name, move || {
-        if case.needs.contains(&Alone) {
-            let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
-            runtime.block_on((case.run)(&daemon));
-        } else {
-            let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
-            runtime.block_on((case.run)(&daemon));
-        }
-        Ok(())
-    })
-}
-
-fn is_there(program: &str) -> bool {
-    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|id| id.stdout == b"0\n")
-}
-
-/// Removes what failed cases left.
-async fn clean(daemon: &Daemon) {
-    for deployment in daemon.backend.list(&Selector::default()).await.unwrap_or_default() {
-        if deployment.name.as_str().starts_with("t-") {
-            let _ = daemon.backend.delete(&deployment.name, DeleteOptions { volumes: true }).await;
-            let _ = daemon.remove_volumes(&deployment.name).await;
-        }
-    }
+    conformance::run_cases(CASES, AT_ONCE, || async { Ok(Arc::new(Daemon::open().await?)) })
 }

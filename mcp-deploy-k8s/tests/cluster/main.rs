@@ -19,13 +19,10 @@ mod site;
 mod templates;
 mod updates;
 
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::process::ExitCode;
+use std::sync::Arc;
 
-use futures_util::future::LocalBoxFuture;
-use libtest_mimic::{Arguments, Trial};
-use mcp_deploy_core::{DeleteOptions, DeploymentBackend, Selector};
-use tokio::runtime::Runtime;
+use mcp_deploy_core::conformance::{self, Case, Needs};
 
 use crate::fixture::Cluster;
 
@@ -34,45 +31,21 @@ use Needs::{Alone, Program, Variable};
 /// So many cases run at once: they wait more than they compute.
 const AT_ONCE: usize = 4;
 
-/// Held by each case while it runs: by one that has to be alone, as nobody else can hold it.
-static TURN: RwLock<()> = RwLock::new(());
+/// How the variables get their values.
+const XTASK: &str = "`cargo xtask e2e kubernetes` sets it";
 
-/// What a case cannot run without.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
-    /// That no other case needs the cluster meanwhile.
-    Alone,
-    /// A program on the `PATH`.
-    Program(&'static str),
-    /// A variable of the environment.
-    Variable(&'static str),
-}
-
-impl Needs {
-    /// What is missing.
-    fn missing(self) -> Option<String> {
-        match self {
-            Alone => None,
-            Program(program) => (!is_there(program)).then(|| format!("no {program}")),
-            Variable(name) => std::env::var_os(name).is_none().then(|| format!("{name} is not set")),
-        }
-    }
-}
-
-struct Case {
-    name: &'static str,
-    /// What it cannot run without, beside a cluster.
-    needs: &'static [Needs],
-    run: for<'a> fn(&'a Cluster) -> LocalBoxFuture<'a, ()>,
-}
+/// A cluster whose node is this machine, and a program for its parts.
+const HERE: Needs = Variable(
+    site::CLUSTER,
+    "it names the program that stops and starts the parts of a cluster on this machine",
+);
 
 macro_rules! cases {
     ($($file:ident :: $name:ident [$($needs:expr),*];)+) => {
-        const CASES: &[Case] = &[$(Case {
-            name: stringify!($name),
-            needs: &[$($needs),*],
-            run: |cluster| Box::pin($file::$name(cluster)),
-        },)+];
+        const CASES: &[Case<Cluster>] = &[$(Case::new(stringify!($name), &[$($needs),*], |cluster| Box::pin(async move {
+            $file::$name(cluster).await;
+            Ok(())
+        })),)+];
     };
 }
 
@@ -83,7 +56,7 @@ cases! {
     objects::what_is_rendered_can_be_applied [Program("kubectl")];
     objects::a_strangers_service_is_a_conflict_and_stays [];
     objects::what_somebody_changes_is_told_and_taken_back [];
-    templates::the_built_in_templates_do_what_their_tests_say [Variable(templates::IMAGES)];
+    templates::the_built_in_templates_do_what_their_tests_say [Variable(templates::IMAGES, XTASK)];
     updates::going_back_gives_the_very_pods_that_were_there [];
     updates::ten_revisions_are_kept_and_nothing_of_older_ones [];
     updates::an_update_leaves_no_gap [];
@@ -100,60 +73,15 @@ cases! {
     failures::what_the_namespace_does_not_admit_is_told [];
     failures::a_volume_that_nobody_provides_is_told [];
     failures::a_pod_that_was_taken_away_again_and_again_is_evicted [];
-    registry::every_failure_of_a_pull_has_its_reason [Variable(site::CLUSTER), Program("docker-registry")];
-    real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [Variable(real_peer::IMAGE)];
+    registry::every_failure_of_a_pull_has_its_reason [HERE, Program("docker-registry")];
+    real_peer::a_server_of_others_answers_with_its_values_byte_for_byte [Variable(real_peer::IMAGE, XTASK)];
     connections::ten_clients_share_a_connection_that_ends_with_its_value [];
     connections::a_log_is_followed_across_a_rollout [];
     permissions::the_role_is_enough_and_each_of_its_rules_is_needed [];
     permissions::credentials_that_do_not_do_say_so [];
-    api_server::a_restart_of_the_api_server_is_outlived [Alone, Variable(site::CLUSTER)];
+    api_server::a_restart_of_the_api_server_is_outlived [Alone, HERE];
 }
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
-    let runtime = Arc::new(Runtime::new().unwrap());
-    let cluster =
-        runtime.block_on(real::cluster("mcp-deploy-e2e")).map(Arc::new).map_err(|error| error.to_string());
-    let trials = CASES.iter().map(|case| trial(case, cluster.as_ref(), &runtime)).collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    if let Ok(cluster) = &cluster {
-        runtime.block_on(clean(cluster));
-    }
-    conclusion.exit_code()
-}
-
-fn trial(case: &'static Case, cluster: Result<&Arc<Cluster>, &String>, runtime: &Arc<Runtime>) -> Trial {
-    let ignored =
-        |reason: &str| Trial::test(case.name, || Ok(())).with_ignored_flag(true).with_kind(reason.to_owned());
-    let cluster = match cluster {
-        Ok(cluster) => Arc::clone(cluster),
-        Err(reason) => return ignored(reason),
-    };
-    let missing: Vec<String> = case.needs.iter().filter_map(|needs| needs.missing()).collect();
-    if !missing.is_empty() {
-        return ignored(&missing.join(", "));
-    }
-    let runtime = Arc::clone(runtime);
-    Trial::test(case.name, move || {
-        if case.needs.contains(&Alone) {
-            let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
-            runtime.block_on((case.run)(&cluster));
-        } else {
-            let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
-            runtime.block_on((case.run)(&cluster));
-        }
-        Ok(())
-    })
-}
-
-fn is_there(program: &str) -> bool {
-    Command::new(program).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-}
-
-/// Removes what failed cases left.
-async fn clean(cluster: &Cluster) {
-    for deployment in cluster.backend.list(&Selector::default()).await.unwrap_or_default() {
-        let _ = cluster.backend.delete(&deployment.name, DeleteOptions { volumes: true }).await;
-    }
+    conformance::run_cases(CASES, AT_ONCE, || async { Ok(Arc::new(real::cluster("mcp-deploy-e2e").await?)) })
 }
