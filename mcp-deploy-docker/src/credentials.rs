@@ -59,7 +59,10 @@ pub(crate) async fn of_image(
 
 /// What Docker's configuration calls the registry of an image.
 pub(crate) fn key(image: &ImageRef) -> &str {
-    image.registry().unwrap_or(DOCKER_HUB)
+    match image.registry() {
+        None | Some("docker.io" | "index.docker.io") => DOCKER_HUB,
+        Some(registry) => registry,
+    }
 }
 
 /// The host of a key as older versions wrote it: `https://registry.example/v1/`.
@@ -171,8 +174,10 @@ mod tests {
             let found = found(config, image).await.unwrap().unwrap();
             assert_eq!((found.username.as_deref(), found.password.as_deref()), (Some("me"), Some("s3:cret")));
         }
-        let hub = found(config, "team/demo").await.unwrap().unwrap();
-        assert_eq!(hub.identitytoken.as_deref(), Some("t0ken"));
+        for image in ["team/demo", "docker.io/team/demo", "index.docker.io/team/demo"] {
+            let hub = found(config, image).await.unwrap().unwrap();
+            assert_eq!(hub.identitytoken.as_deref(), Some("t0ken"), "{image}");
+        }
         assert_eq!(found(config, "elsewhere.example/demo").await.unwrap(), None);
     }
 
