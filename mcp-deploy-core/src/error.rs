@@ -181,7 +181,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Failed { failure, .. } => failure.hint.clone(),
-            Self::Conflict { .. } => Some("choose another name, or remove what holds this one".to_owned()),
+            Self::Conflict { .. } => Some("choose another, or remove what holds this one".to_owned()),
             Self::Unavailable { .. } => Some("check that the platform runs and try again".to_owned()),
             Self::Timeout { name, last_seen, .. } => Some(match last_seen {
                 Some(seen) => format!("last seen: {seen}; look at the logs of `{name}`, or wait longer"),

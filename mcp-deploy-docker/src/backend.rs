@@ -38,7 +38,7 @@ impl DockerBackend {
         let previous = self.find(name, Role::Previous).await?;
         let revision = match (self.find(name, Role::Current).await?, previous) {
             (None, _) => {
-                self.ports_for(name, spec.host_port).await?;
+                self.ports_for(name, self.settings().bind, spec.host_port).await?;
                 1
             }
             (Some(current), _) if current.ours.spec.is_resized(spec) => current.ours.placed.revision,

@@ -97,13 +97,14 @@ impl DockerBackend {
     /// The first container of a name: at the first port that the daemon gives.
     async fn create_first(&self, spec: &DeploymentSpec, options: &DeployOptions) -> Result<Outcome> {
         let name = &spec.name;
-        let ports = self.ports_for(name, spec.host_port).await?;
+        let bind = self.settings().bind;
+        let ports = self.ports_for(name, bind, spec.host_port).await?;
         let image = self.prepare(spec, options).await?;
         // Somebody has removed the container that it was kept for.
         self.discard(name, Role::Previous).await?;
         let now = Timestamp::now();
         for port in ports {
-            let address = SocketAddr::new(self.settings().bind, port);
+            let address = SocketAddr::new(bind, port);
             let placed = Placed { revision: 1, address, created_at: now, updated_at: now };
             let Created::As(id) = self.create(spec, placed, &image, Role::Current).await? else {
                 return Ok(Outcome::Overtaken);
@@ -114,7 +115,7 @@ impl DockerBackend {
             self.remove(&id).await?;
         }
         match spec.host_port {
-            Some(port) => Err(self.port_taken(port, name).await?),
+            Some(port) => Err(self.port_taken(SocketAddr::new(bind, port), name).await?),
             None => Err(ports::range_is_full(self.settings().port_range)),
         }
     }
@@ -162,7 +163,7 @@ impl DockerBackend {
         let address = current.ours.placed.address;
         match spec.host_port {
             Some(port) if port != address.port() => {
-                self.ports_for(&spec.name, Some(port)).await?;
+                self.ports_for(&spec.name, address.ip(), Some(port)).await?;
                 Ok(SocketAddr::new(address.ip(), port))
             }
             _ => Ok(address),
@@ -195,7 +196,7 @@ impl DockerBackend {
                 self.start(&current.ours.spec, &current.id).await?;
             }
             turn.ends();
-            return Err(self.port_taken(next.placed.address.port(), name).await?);
+            return Err(self.port_taken(next.placed.address, name).await?);
         }
         match next.origin {
             Origin::New | Origin::Previous => {

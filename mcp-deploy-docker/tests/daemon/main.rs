@@ -72,7 +72,7 @@ cases! {
     ports::a_revision_whose_port_is_taken_does_not_come_back_and_stays_kept [];
     ports::a_stopped_deployment_keeps_its_port [];
     ports::a_full_range_says_so [];
-    ports::nothing_listens_on_another_interface [];
+    ports::nothing_listens_on_another_interface [Program("hostname")];
     limits::a_fork_bomb_meets_the_limit_of_processes [Alone];
     limits::a_server_that_uses_too_much_memory_is_out_of_memory [];
     limits::two_servers_do_not_reach_each_other [];

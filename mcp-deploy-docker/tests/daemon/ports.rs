@@ -1,7 +1,9 @@
 //! The address of a deployment: chosen, fixed, taken, kept.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
 
 use mcp_deploy_core::{DeployOptions, DeploymentBackend, DockerSettings, Error, Request};
 use mcp_deploy_docker::DockerBackend;
@@ -57,7 +59,7 @@ pub(crate) async fn an_update_to_a_port_that_is_taken_leaves_what_runs(daemon: &
     let taken = listener.local_addr().unwrap().port();
     let outcome = daemon.deploy(&at_port(name.as_str(), taken)).await;
     assert!(matches!(outcome, Err(Error::Conflict { .. })), "{outcome:?}");
-    let after = daemon.manager().wait(None, &name, std::time::Duration::from_secs(20)).await.unwrap();
+    let after = daemon.manager().wait(None, &name, Duration::from_secs(20)).await.unwrap();
     assert_eq!((after.revision, after.endpoint, after.ready), (1, before.endpoint, true));
     daemon.remove_all(&name).await;
 }
@@ -71,7 +73,7 @@ pub(crate) async fn a_revision_whose_port_is_taken_does_not_come_back_and_stays_
     let listener = TcpListener::bind(("127.0.0.1", first)).unwrap();
     let outcome = daemon.deploy(&at_port(name.as_str(), first)).await;
     assert!(matches!(outcome, Err(Error::Conflict { .. })), "{outcome:?}");
-    let after = daemon.manager().wait(None, &name, std::time::Duration::from_secs(20)).await.unwrap();
+    let after = daemon.manager().wait(None, &name, Duration::from_secs(20)).await.unwrap();
     assert_eq!((after.revision, after.endpoint), (2, Some(format!("http://127.0.0.1:{second}/mcp"))));
     assert_eq!(daemon.id(&format!("{name}.previous")).await, kept);
     drop(listener);
@@ -124,5 +126,15 @@ pub(crate) async fn nothing_listens_on_another_interface(daemon: &Daemon) {
         })
         .collect();
     assert_eq!(listening, [format!("0100007F{wanted}")]);
+    // Nor does a rule of the firewall lead there from an address of this machine.
+    let addresses = Command::new("hostname").arg("-I").output().unwrap().stdout;
+    let addresses = String::from_utf8(addresses).unwrap();
+    let addresses: Vec<IpAddr> = addresses.split_whitespace().filter_map(|it| it.parse().ok()).collect();
+    assert!(!addresses.is_empty(), "this machine has no address but the loopback's");
+    for address in addresses {
+        let address = SocketAddr::new(address, port);
+        let refused = TcpStream::connect_timeout(&address, Duration::from_secs(2));
+        assert!(refused.is_err(), "{address} leads to the server");
+    }
     daemon.remove_all(&name).await;
 }
