@@ -11,6 +11,9 @@ use crate::error::{is_conflict, is_not_found, refusal, sorted};
 use crate::labels;
 use crate::names::{BACKEND, NETWORK};
 
+/// The option of a bridge that lets the servers on it reach each other.
+const ENABLE_ICC: &str = "com.docker.network.bridge.enable_icc";
+
 /// The id of the network, which is made when it is missing. A network of its name that is not ours is a conflict.
 ///
 /// A daemon lets two processes make two networks of one name: then the older one counts, and whoever sees the
@@ -22,11 +25,7 @@ pub(crate) async fn ensure_network(docker: &Docker) -> Result<String> {
     let network = NetworkCreateRequest {
         name: NETWORK.to_owned(),
         driver: Some("bridge".to_owned()),
-        // Servers do not reach each other.
-        options: Some(HashMap::from([(
-            "com.docker.network.bridge.enable_icc".to_owned(),
-            "false".to_owned(),
-        )])),
+        options: Some(HashMap::from([(ENABLE_ICC.to_owned(), "false".to_owned())])),
         labels: Some(labels::of_network()),
         ..NetworkCreateRequest::default()
     };
@@ -59,6 +58,11 @@ async fn oldest(docker: &Docker, networks: Vec<Network>) -> Result<Option<String
             reason: "a network of this name is there that mcp-deploy did not make".to_owned(),
         });
     }
+    if networks.iter().any(|network| !keeps_apart(network)) {
+        tracing::warn!(
+            "servers reach each other on the network `{NETWORK}`: the daemon knows no `enable_icc`"
+        );
+    }
     let mut ids = networks.into_iter().filter_map(|network| network.id);
     let oldest = ids.next();
     for younger in ids {
@@ -69,6 +73,11 @@ async fn oldest(docker: &Docker, networks: Vec<Network>) -> Result<Option<String
         }
     }
     Ok(oldest)
+}
+
+/// Whether the daemon took the option by which servers do not reach each other; Podman leaves it out.
+fn keeps_apart(network: &Network) -> bool {
+    network.options.as_ref().and_then(|options| options.get(ENABLE_ICC)).is_some_and(|value| value == "false")
 }
 
 /// Removes the network, where it is there, ours, and nothing is connected to it; whether it was so. A dry run
