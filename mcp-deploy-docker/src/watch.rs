@@ -1,6 +1,7 @@
 //! What happens to containers of ours, as the daemon tells it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::list::Look;
 
 /// Between a cut and the next try.
 const PAUSE_AFTER_CUT: Duration = Duration::from_millis(500);
+/// How far the daemon's clock may be behind ours: an event twice costs a look, one that is missed is lost.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 /// How often a deployment is looked at that becomes well by time alone: the daemon tells of no such moment.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -72,16 +75,14 @@ impl Watching {
     }
 
     /// Listens first and looks then, so that nothing is missed between. The daemon is asked only when the events
-    /// are read for the first time; it then begins with what has happened since now.
+    /// are read for the first time; it then begins with what has happened since before the look, by its own clock.
     async fn open(&mut self) {
         if self.cut {
             sleep(PAUSE_AFTER_CUT).await;
         }
-        self.seen.clear();
         let mut filters = labels::filter(&self.selector);
         filters.insert("type", vec!["container".to_owned()]);
-        let now = Timestamp::now();
-        let since = format!("{}.{:09}", now.as_second(), now.subsec_nanosecond());
+        let since = (Timestamp::now() - CLOCKS_DIFFER).as_second().to_string();
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
         match self.backend.docker().await {
             Ok(docker) => self.events = Some(docker.events(Some(options)).boxed()),
@@ -91,10 +92,16 @@ impl Watching {
                 return;
             }
         }
+        // All is told again, and also what has gone while nobody looked.
+        let before = mem::take(&mut self.seen);
         self.look().await;
-        if self.events.is_some() {
-            self.queue.push_back(Ok(Event::Synced));
+        if self.events.is_none() {
+            self.seen = before;
+            return;
         }
+        let gone = before.into_keys().filter(|name| !self.seen.contains_key(name));
+        self.queue.extend(gone.map(|name| Ok(Event::Gone(name))));
+        self.queue.push_back(Ok(Event::Synced));
     }
 
     /// Queues what has changed since the last look.
