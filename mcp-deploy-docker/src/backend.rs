@@ -10,12 +10,11 @@ use mcp_deploy_core::{
 };
 use std::sync::Arc;
 
-use crate::containers::{Created, Found};
+use crate::containers::Found;
 use crate::daemon::Daemon;
-use crate::deploy::{Origin, Successor, next_revision};
+use crate::deploy::next_revision;
 use crate::error::{absent, sorted};
 use crate::handle::DockerBackend;
-use crate::labels::Placed;
 use crate::list::Look;
 use crate::names::{BACKEND, Role};
 use crate::turn::Turn;
@@ -26,7 +25,7 @@ impl DockerBackend {
     async fn ours(&self, name: &DeploymentName, turn: &mut Turn) -> Result<Found> {
         match self.settled(name, turn).await {
             Ok(current) => current.ok_or_else(|| absent(name)),
-            Err(Error::Conflict { .. }) => Err(absent(name)),
+            Err(Error::Conflict { name: taken, .. }) if taken == name.as_str() => Err(absent(name)),
             Err(error) => Err(error),
         }
     }
@@ -107,7 +106,7 @@ impl DeploymentBackend for DockerBackend {
         let mut turn = self.turn(name).await;
         let current = self.ours(name, &mut turn).await?;
         self.capabilities().check_replicas(BACKEND, replicas)?;
-        self.resize(&current, replicas).await?;
+        self.resize(&current, replicas, &DeployOptions::default(), &mut turn).await?;
         self.get(name).await
     }
 
@@ -116,14 +115,8 @@ impl DeploymentBackend for DockerBackend {
         let mut turn = self.turn(name).await;
         let current = self.ours(name, &mut turn).await?;
         if self.report(&current).await?.replicas.desired > 0 {
-            let spec = DeploymentSpec { replicas: 1, ..current.ours.spec.clone() };
-            let image = self.prepare(&spec, &DeployOptions::default()).await?;
-            let placed = Placed { updated_at: Timestamp::now(), ..current.ours.placed };
             // Where somebody else replaces it just now, its instance is new without us.
-            if let Created::As(id) = self.create(&spec, placed, &image, Role::Next).await? {
-                let next = Successor { id, placed, origin: Origin::Again };
-                self.replace(&spec, &current, &next, &mut turn).await?;
-            }
+            self.renew(&current, &DeployOptions::default(), &mut turn).await?;
         }
         self.get(name).await
     }
@@ -143,7 +136,9 @@ impl DeploymentBackend for DockerBackend {
                 self.remove(&current.id).await?;
                 found = true;
             }
-            Ok(None) | Err(Error::Conflict { .. }) => {}
+            Ok(None) => {}
+            // It is of another version, whose spec cannot be read here, or not ours.
+            Err(Error::Conflict { .. }) => found |= self.discard(name, Role::Current).await?,
             Err(error) => return Err(error),
         }
         if !found {

@@ -9,20 +9,27 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
     StopContainerOptionsBuilder,
 };
-use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, Failure, RestartPolicy, Result};
-use tokio::time::sleep;
+use jiff::Timestamp;
+use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, FailureReason, RestartPolicy, Result};
+use tokio::time::{Instant, sleep};
 
 use crate::container::{self, STOP_SECONDS};
-use crate::error::{absent, is_conflict, is_not_found, is_port_taken, refusal, sorted, sorted_of};
+use crate::error::{
+    absent, is_conflict, is_network_gone, is_not_found, is_port_taken, refusal, sorted, sorted_of,
+};
 use crate::handle::DockerBackend;
 use crate::labels::{self, Ours, Placed};
+use crate::mend::ABANDONED;
 use crate::names::{BACKEND, Role};
 use crate::pull::Image;
 use crate::{status, volumes};
 
-/// How often, and after which pause, a step is tried again on a container that ends.
+/// How often a step is tried again on a container that ends.
 const TRIES: u32 = 40;
+/// Between two tries of a step, or two looks at what somebody else is about.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Volumes get their user in a fraction of this time.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// A container of ours, as it is.
 #[derive(Debug, Clone)]
@@ -31,6 +38,8 @@ pub(crate) struct Found {
     pub(crate) ours: Ours,
     /// All that the daemon tells of it, which is a lot to move about.
     pub(crate) container: Box<ContainerInspectResponse>,
+    /// Whether somebody has just stopped it to put another in its place.
+    pub(crate) is_replaced: bool,
 }
 
 impl Found {
@@ -42,10 +51,27 @@ impl Found {
 
     /// Whether it is to run, was stopped, and nobody has asked for that: a replacement was interrupted.
     pub(crate) fn is_interrupted(&self) -> bool {
+        self.is_kept_up() && self.ours.spec.replicas > 0 && !self.is_up()
+    }
+
+    /// Whether the daemon restarts it as its spec says: it was not stopped on purpose.
+    pub(crate) fn is_kept_up(&self) -> bool {
         let host_config = self.container.host_config.as_ref();
         let policy = host_config.and_then(|config| config.restart_policy.as_ref()?.name);
-        let is_to_run = policy == container::restart_policy(self.ours.spec.restart).name;
-        is_to_run && self.ours.spec.replicas > 0 && !self.is_up()
+        policy == container::restart_policy(self.ours.spec.restart).name
+    }
+
+    /// Whether it ended a moment ago, as the current container does in the middle of a replacement.
+    fn has_just_ended(&self) -> bool {
+        let state = self.container.state.as_ref();
+        let ended_at = state.and_then(|state| state.finished_at.as_deref()?.parse::<Timestamp>().ok());
+        ended_at.is_some_and(|at| Timestamp::now().duration_since(at).unsigned_abs() < ABANDONED)
+    }
+
+    /// Whether it is as the first deploy of its name has made it, and never ran.
+    pub(crate) fn is_first(&self) -> bool {
+        let Placed { created_at, updated_at, .. } = self.ours.placed;
+        created_at == updated_at && !self.was_started()
     }
 
     /// Whether it was started at some time.
@@ -71,6 +97,8 @@ pub(crate) enum Started {
     AsWanted,
     /// The daemon says that the port on the host is taken.
     PortTaken,
+    /// It never can: somebody has removed the network that it was made for, and another one of the name is not it.
+    NetworkGone,
 }
 
 impl DockerBackend {
@@ -83,31 +111,46 @@ impl DockerBackend {
             Err(error) => return Err(sorted("look at the container", error)),
         };
         let ours = Ours::of(&container).filter(|ours| ours.spec.name == *name);
-        let Some(ours) = ours else {
-            let reason = "a container of this name is there that mcp-deploy did not make".to_owned();
-            return Err(Error::Conflict { name: container_name, backend: BACKEND, reason });
-        };
+        let Some(ours) = ours else { return Err(taken(container_name)) };
         Ok(Some(Found {
             id: container.id.clone().unwrap_or(container_name),
             ours,
             container: Box::new(container),
+            is_replaced: false,
         }))
     }
 
-    /// The container that runs a deployment, or is about to.
+    /// The container that runs a deployment, or is about to: while the current one is replaced, the next one as
+    /// soon as it runs.
     pub(crate) async fn running(&self, name: &DeploymentName) -> Result<Found> {
         for role in [Role::Current, Role::Next, Role::Current] {
-            match self.find(name, role).await {
-                Ok(Some(found)) => return Ok(found),
-                // What is not ours is not there for us.
-                Ok(None) | Err(Error::Conflict { .. }) => {}
-                Err(error) => return Err(error),
+            let Some(found) = self.find_ours(name, role).await? else { continue };
+            let may_be_replaced = !found.is_up() && (found.is_interrupted() || found.has_just_ended());
+            if role == Role::Next || !may_be_replaced {
+                return Ok(found);
             }
+            return Ok(match self.find_ours(name, Role::Next).await? {
+                Some(next) if next.is_up() => next,
+                Some(_) if found.is_interrupted() && found.has_just_ended() => {
+                    Found { is_replaced: true, ..found }
+                }
+                // Between the two looks the next one may have got the name.
+                None if found.is_interrupted() => self.find_ours(name, Role::Current).await?.unwrap_or(found),
+                _ => found,
+            });
         }
         Err(absent(name))
     }
 
-    /// Makes the container of a spec, and gives it its volumes; it is not started.
+    /// The same as [`find`](Self::find), where what is not ours is not there for us.
+    async fn find_ours(&self, name: &DeploymentName, role: Role) -> Result<Option<Found>> {
+        match self.find(name, role).await {
+            Err(Error::Conflict { .. }) => Ok(None),
+            found => found,
+        }
+    }
+
+    /// Makes the container of a spec; it is not started, and its volumes are still as the daemon makes them.
     pub(crate) async fn create(
         &self,
         spec: &DeploymentSpec,
@@ -125,24 +168,49 @@ impl DockerBackend {
             Ok(created) => created.id,
             Err(error) if is_conflict(&error) => return Ok(Created::NameTaken),
             Err(error) => {
-                let Some((400 | 404 | 500, words)) = refusal(&error) else {
+                let Some((status @ (400 | 404 | 500), words)) = refusal(&error) else {
                     return Err(sorted("create the container", error));
                 };
-                let failure = Box::new(Failure::new(status::reason_of_start(words), words));
+                let reason = match status::reason_of_start(words) {
+                    // It does not like the request itself.
+                    FailureReason::Unknown if status == 400 => FailureReason::ConfigError,
+                    reason => reason,
+                };
+                let failure = Box::new(status::refused(reason, words));
                 return Err(Error::Failed { name: spec.name.clone(), failure, recovery: None });
             }
         };
-        self.give_volumes(spec).await?;
         Ok(Created::As(id))
     }
 
     /// Gives the volumes of a spec to its user, where that is needed, and leaves nothing of it behind.
-    async fn give_volumes(&self, spec: &DeploymentSpec) -> Result<()> {
+    pub(crate) async fn give_volumes(&self, spec: &DeploymentSpec) -> Result<()> {
         let Some(user) = volumes::owner(spec) else { return Ok(()) };
-        self.discard(&spec.name, Role::Volumes).await?;
-        let given = volumes::give(self.docker().await?, spec, user).await;
-        self.discard(&spec.name, Role::Volumes).await?;
-        given
+        let docker = self.docker().await?;
+        let tool_name = Role::Volumes.container(&spec.name);
+        let mut watched: Option<(String, Instant)> = None;
+        loop {
+            if let Some(tool) = volumes::tool(docker, spec).await? {
+                let given = volumes::give(docker, spec, &tool, user).await;
+                self.remove(&tool).await?;
+                return given;
+            }
+            // Somebody else is about it just now; what stays was left behind.
+            let other = match docker.inspect_container(&tool_name, None).await {
+                Ok(other) => other.id.unwrap_or_default(),
+                Err(error) if is_not_found(&error) => continue,
+                Err(error) => return Err(sorted("look at the container", error)),
+            };
+            match &watched {
+                Some((id, since)) if *id == other => {
+                    if since.elapsed() >= LEFT_BEHIND && !self.discard(&spec.name, Role::Volumes).await? {
+                        return Err(taken(tool_name));
+                    }
+                }
+                _ => watched = Some((other, Instant::now())),
+            }
+            sleep(PAUSE).await;
+        }
     }
 
     /// Starts a container. What the platform refuses to run is told by its report, not by this call.
@@ -161,6 +229,10 @@ impl DockerBackend {
             // It runs already.
             Some((304, _)) => Ok(Started::AsWanted),
             Some((_, words)) if is_port_taken(words) => Ok(Started::PortTaken),
+            Some((404, words)) if is_network_gone(words) => {
+                tracing::warn!(deployment = %spec.name, words, "the container can never start again");
+                Ok(Started::NetworkGone)
+            }
             Some((400 | 500, words)) => {
                 tracing::warn!(deployment = %spec.name, words, "the container does not start");
                 Ok(Started::AsWanted)
@@ -249,6 +321,15 @@ impl DockerBackend {
         let updated = although_it_ends(|| docker.update_container(id, body.clone())).await;
         updated.map_err(|error| sorted_of(name, "set the restart policy", error))
     }
+}
+
+/// Something that is not ours has the name.
+fn taken(container_name: String) -> Error {
+    let reason =
+        "a container of this name is there that mcp-deploy did not make, or whose labels this version of \
+                  it cannot read"
+            .to_owned();
+    Error::Conflict { name: container_name, backend: BACKEND, reason }
 }
 
 /// Tries a step again while its container ends at that very moment: a daemon takes it for running still, and then

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mcp_deploy_core::{DeployOptions, DeploymentName, DeploymentSpec, Error, Result};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::containers::{Created, Found, Started};
 use crate::handle::DockerBackend;
@@ -19,8 +19,9 @@ use crate::pull::Image;
 use crate::turn::Turn;
 use crate::{ports, pull, volumes};
 
-/// How long to try again while others deploy the same name.
+/// How long to try again while others deploy the same name, and the pause between two tries.
 const PATIENCE: Duration = Duration::from_mins(2);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The container `NAME.next`, which is about to take over.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ impl DockerBackend {
                 let reason = "others deploy this name again and again".to_owned();
                 return Err(Error::Conflict { name: spec.name.to_string(), backend: BACKEND, reason });
             }
+            sleep(PAUSE).await;
         }
     }
 
@@ -80,8 +82,15 @@ impl DockerBackend {
         match self.settled(&spec.name, turn).await? {
             None => self.create_first(spec, options).await,
             Some(current) if current.ours.spec.is_resized(spec) => {
-                self.resize(&current, spec.replicas).await?;
-                Ok(Outcome::Done)
+                match self.resize(&current, spec.replicas, options, turn).await? {
+                    // The first deploy was interrupted: the next one begins at another port.
+                    Started::PortTaken if current.is_first() && spec.host_port.is_none() => {
+                        self.remove(&current.id).await?;
+                        Ok(Outcome::Overtaken)
+                    }
+                    Started::NetworkGone => Ok(Outcome::Overtaken),
+                    Started::AsWanted | Started::PortTaken => Ok(Outcome::Done),
+                }
             }
             Some(current) => self.update(spec, &current, options, turn).await,
         }
@@ -109,15 +118,27 @@ impl DockerBackend {
             let Created::As(id) = self.create(spec, placed, &image, Role::Current).await? else {
                 return Ok(Outcome::Overtaken);
             };
-            if spec.replicas == 0 || self.start(spec, &id).await? == Started::AsWanted {
+            let started = match self.give_volumes(spec).await {
+                Ok(()) => self.begin(spec, &id).await,
+                Err(error) => Err(error),
+            };
+            if matches!(started, Ok(Started::AsWanted)) {
                 return Ok(Outcome::Done);
             }
             self.remove(&id).await?;
+            if started? == Started::NetworkGone {
+                return Ok(Outcome::Overtaken);
+            }
         }
         match spec.host_port {
             Some(port) => Err(self.port_taken(SocketAddr::new(bind, port), name).await?),
             None => Err(ports::range_is_full(self.settings().port_range)),
         }
+    }
+
+    /// Starts a container, where its spec wants one that runs.
+    async fn begin(&self, spec: &DeploymentSpec, id: &str) -> Result<Started> {
+        if spec.replicas == 0 { Ok(Started::AsWanted) } else { self.start(spec, id).await }
     }
 
     /// Another spec under the same name. One that is the revision before comes back as it was: nothing is pulled.
@@ -187,16 +208,28 @@ impl DockerBackend {
             turn.ends();
             return Ok(Outcome::Overtaken);
         }
-        self.stop(&current.id).await?;
         let moves = next.placed.address != current.ours.placed.address;
-        // Where the address stays and is taken all the same, the report says so.
-        if spec.replicas > 0 && self.start(spec, &next.id).await? == Started::PortTaken && moves {
-            self.step_back(spec, next).await?;
-            if current.is_up() {
-                self.start(&current.ours.spec, &current.id).await?;
-            }
+        let started = self.hand_over(spec, current, next).await;
+        let takes_over = match started {
+            Ok(Started::AsWanted) => true,
+            // Where the address stays and is taken all the same, the report says so.
+            Ok(Started::PortTaken) => !moves,
+            Ok(Started::NetworkGone) | Err(_) => false,
+        };
+        if !takes_over {
+            let cleared = match started {
+                // It will not start another time either; one that is new can.
+                Ok(Started::NetworkGone) => self.remove(&next.id).await,
+                _ => self.step_back(spec, next).await,
+            };
+            let back = self.take_back(spec, current).await;
+            let started = started?;
+            cleared.and(back)?;
             turn.ends();
-            return Err(self.port_taken(next.placed.address, name).await?);
+            return match started {
+                Started::PortTaken => Err(self.port_taken(next.placed.address, name).await?),
+                Started::AsWanted | Started::NetworkGone => Ok(Outcome::Overtaken),
+            };
         }
         match next.origin {
             Origin::New | Origin::Previous => {
@@ -212,11 +245,52 @@ impl DockerBackend {
         Ok(Outcome::Done)
     }
 
+    /// The current container stops, and the next one begins, with the volumes that both may have.
+    async fn hand_over(&self, spec: &DeploymentSpec, current: &Found, next: &Successor) -> Result<Started> {
+        let is_other = has_other_owner(spec, current);
+        // What is new gets its user while the other one serves, for which nothing changes.
+        if !is_other && next.origin != Origin::Previous {
+            self.give_volumes(spec).await?;
+        }
+        self.stop(&current.id).await?;
+        if is_other {
+            self.give_volumes(spec).await?;
+        }
+        self.begin(spec, &next.id).await
+    }
+
+    /// The current container is again as it was before [`hand_over`](Self::hand_over).
+    async fn take_back(&self, spec: &DeploymentSpec, current: &Found) -> Result<()> {
+        let is_other = has_other_owner(spec, current);
+        let given = if is_other { self.give_volumes(&current.ours.spec).await } else { Ok(()) };
+        if current.is_up() {
+            self.start(&current.ours.spec, &current.id).await?;
+        }
+        given
+    }
+
+    /// The same spec once more, in a new container.
+    pub(crate) async fn renew(
+        &self,
+        current: &Found,
+        options: &DeployOptions,
+        turn: &mut Turn,
+    ) -> Result<Outcome> {
+        let spec = DeploymentSpec { replicas: 1, ..current.ours.spec.clone() };
+        let image = self.prepare(&spec, options).await?;
+        let placed = Placed { updated_at: Timestamp::now(), ..current.ours.placed };
+        let Created::As(id) = self.create(&spec, placed, &image, Role::Next).await? else {
+            return Ok(Outcome::Overtaken);
+        };
+        self.replace(&spec, current, &Successor { id, placed, origin: Origin::Again }, turn).await
+    }
+
     /// A successor that does not take over becomes what it was.
     async fn step_back(&self, spec: &DeploymentSpec, next: &Successor) -> Result<()> {
         match next.origin {
             Origin::New | Origin::Again => self.remove(&next.id).await,
             Origin::Previous => {
+                self.stop(&next.id).await?;
                 self.never_restart(&next.id, spec).await?;
                 if self.rename(&next.id, &spec.name, Role::Previous).await? {
                     return Ok(());
@@ -239,20 +313,42 @@ impl DockerBackend {
         }
     }
 
-    /// Starts or stops the container, where that is not how it is.
-    pub(crate) async fn resize(&self, current: &Found, replicas: u32) -> Result<()> {
+    /// Starts or stops the container, where that is not how it is. One whose network is gone is replaced, which
+    /// the outcome tells: one has to look again.
+    pub(crate) async fn resize(
+        &self,
+        current: &Found,
+        replicas: u32,
+        options: &DeployOptions,
+        turn: &mut Turn,
+    ) -> Result<Started> {
         let spec = &current.ours.spec;
         if replicas == 0 {
             self.keep_down(&current.id, spec).await?;
-            return self.stop(&current.id).await;
+            self.stop(&current.id).await?;
+            return Ok(Started::AsWanted);
         }
-        self.keep_up(&current.id, spec).await?;
-        if !current.is_up() {
-            // What keeps it from starting its report tells.
-            self.start(spec, &current.id).await?;
+        if !current.is_kept_up() {
+            self.keep_up(&current.id, spec).await?;
         }
-        Ok(())
+        if current.is_up() {
+            return Ok(Started::AsWanted);
+        }
+        if !current.was_started() {
+            self.give_volumes(spec).await?;
+        }
+        // What keeps it from starting its report tells.
+        let started = self.start(spec, &current.id).await?;
+        if started == Started::NetworkGone {
+            self.renew(current, options, turn).await?;
+        }
+        Ok(started)
     }
+}
+
+/// Whether the volumes of a spec, which may be those of the current container, belong to another user than its.
+fn has_other_owner(spec: &DeploymentSpec, current: &Found) -> bool {
+    volumes::owner(spec) != volumes::owner(&current.ours.spec)
 }
 
 /// The number of a new spec: one more than any that is kept, for one that came back has not the highest.

@@ -49,6 +49,11 @@ pub(crate) fn is_conflict(error: &Bollard) -> bool {
     refusal(error).is_some_and(|(status, _)| status == 409)
 }
 
+/// Whether a container could not start because the network that it was made for is not there any more.
+pub(crate) fn is_network_gone(text: &str) -> bool {
+    text.contains("network") && text.contains("not found")
+}
+
 /// Whether a container could not start because its port on the host is taken.
 pub(crate) fn is_port_taken(text: &str) -> bool {
     text.contains("port is already allocated") || text.contains("address already in use")

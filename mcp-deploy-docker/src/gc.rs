@@ -5,7 +5,7 @@ use std::fmt;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListVolumesOptionsBuilder;
-use mcp_deploy_core::{DeploymentName, Result, Selector};
+use mcp_deploy_core::{DeployOptions, DeploymentName, Result, Selector};
 use serde::Serialize;
 use tokio::time::sleep;
 
@@ -108,7 +108,9 @@ impl DockerBackend {
         turn.ends();
         // It may have been stopped for the sake of the one that never came.
         match self.find(name, Role::Current).await? {
-            Some(current) if current.is_interrupted() => self.resize(&current, 1).await,
+            Some(current) if current.is_interrupted() => {
+                self.resize(&current, 1, &DeployOptions::default(), &mut turn).await.map(drop)
+            }
             _ => Ok(()),
         }
     }

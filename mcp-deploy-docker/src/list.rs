@@ -10,7 +10,7 @@ use mcp_deploy_core::{Deployment, DeploymentName, Error, Result, Selector};
 
 use crate::containers::Found;
 use crate::daemon::Daemon;
-use crate::error::{is_not_found, sorted};
+use crate::error::sorted;
 use crate::handle::DockerBackend;
 use crate::labels::{self, Ours};
 use crate::names::Role;
@@ -33,24 +33,30 @@ impl DockerBackend {
         if let Some(name) = &selector.name {
             return self.look_at(name, selector).await;
         }
-        let containers = ours(daemon, selector).await?;
-        let running = containers.into_iter().filter_map(|((name, role), container)| match role {
-            Role::Current | Role::Next => Some((name, container)),
-            Role::Previous | Role::Volumes => None,
-        });
-        // In the order of the map the current container comes first; where there is none just now, the next one
-        // is about to have the name.
-        let mut chosen: BTreeMap<DeploymentName, ContainerSummary> = BTreeMap::new();
-        for (name, container) in running {
-            chosen.entry(name).or_insert(container);
+        let mut chosen: BTreeMap<DeploymentName, Option<ContainerSummary>> = BTreeMap::new();
+        for ((name, role), container) in ours(daemon, selector).await? {
+            match role {
+                Role::Current => drop(chosen.insert(name, Some(container))),
+                Role::Next => drop(chosen.entry(name).or_default()),
+                Role::Previous | Role::Volumes => {}
+            }
         }
-        let reports = chosen.values().map(|container| report(daemon, container, look));
-        let reports = join_all(reports).await.into_iter().filter_map(Result::transpose);
-        reports.collect()
+        let reports = chosen.iter().map(async |(name, current)| {
+            let listed = current.as_ref().filter(|_| look == Look::Quick);
+            match listed.and_then(|container| quick_report(daemon, container)) {
+                Some(report) => Ok(vec![report]),
+                None => self.look_at(name, selector).await,
+            }
+        });
+        let reports = join_all(reports).await.into_iter().collect::<Result<Vec<Vec<_>>>>()?;
+        Ok(reports.into_iter().flatten().collect())
     }
 
     /// The report on a container as it was found.
     pub(crate) async fn report(&self, found: &Found) -> Result<Deployment> {
+        if found.is_replaced {
+            return Ok(status::replaced(&found.ours));
+        }
         Ok(status::report(&found.ours, &found.container, &self.daemon().await?.place, Timestamp::now()))
     }
 
@@ -83,19 +89,7 @@ pub(crate) async fn ours(
     Ok(containers.into_iter().filter_map(with_role).collect())
 }
 
-/// The report on a listed container; `None` where it is gone since.
-async fn report(daemon: &Daemon, container: &ContainerSummary, look: Look) -> Result<Option<Deployment>> {
-    let quick = || status::listed(&Ours::read(container.labels.as_ref()?, None)?, container, &daemon.place);
-    if let Some(report) = (look == Look::Quick).then(quick).flatten() {
-        return Ok(Some(report));
-    }
-    let id = container.id.as_deref().unwrap_or_default();
-    match daemon.docker.inspect_container(id, None).await {
-        Ok(container) => {
-            let ours = Ours::of(&container);
-            Ok(ours.map(|ours| status::report(&ours, &container, &daemon.place, Timestamp::now())))
-        }
-        Err(error) if is_not_found(&error) => Ok(None),
-        Err(error) => Err(sorted("look at the container", error)),
-    }
+/// The report on a container as it is listed, where that is enough.
+fn quick_report(daemon: &Daemon, container: &ContainerSummary) -> Option<Deployment> {
+    status::listed(&Ours::read(container.labels.as_ref()?, None)?, container, &daemon.place)
 }

@@ -161,6 +161,7 @@ impl Reading {
                 sleep(PAUSE_AFTER_CUT).await;
             }
             match self.backend.running(&self.name).await {
+                Ok(found) if is_cut && found.is_replaced && Instant::now() < given_up => {}
                 Ok(found) => break found,
                 Err(Error::NotFound { .. }) if is_cut => return Ok(false),
                 Err(error) if is_cut && error.is_retryable() && Instant::now() < given_up => {

@@ -89,6 +89,11 @@ pub(crate) fn report(
     }
 }
 
+/// The report on a deployment in the moment between its current container and the next.
+pub(crate) fn replaced(ours: &Ours) -> Deployment {
+    Deployment { status: Status::Starting, ..wanted(ours, 1) }
+}
+
 /// What a container is at.
 enum Phase {
     Created,
@@ -165,7 +170,7 @@ fn failure(ours: &Ours, state: &ContainerState) -> Failure {
             .exit_code(exit_code);
     }
     if let Some(error) = start_error(state) {
-        return Failure::new(reason_of_start(error), error);
+        return refused(reason_of_start(error), error);
     }
     // A daemon starts such a server again whenever it ends by itself.
     let is_kept_up = ours.spec.restart == RestartPolicy::Always && state.restarting != Some(true);
@@ -179,14 +184,39 @@ fn failure(ours: &Ours, state: &ContainerState) -> Failure {
     Failure::of_exit(exit_code)
 }
 
-/// Why the daemon refuses to start a container.
+/// The failure of a container that the daemon refuses to make or to start, in its words.
+pub(crate) fn refused(reason: FailureReason, words: &str) -> Failure {
+    let failure = Failure::new(reason, words);
+    if reason != FailureReason::ConfigError {
+        return failure;
+    }
+    failure.hint("change what the daemon names, in `resources` or `security` of the template or by an option of `deploy`")
+}
+
+/// Why the daemon refuses to make or to start a container.
 pub(crate) fn reason_of_start(words: &str) -> FailureReason {
+    let says = |known: &[&str]| known.iter().any(|known| words.contains(known));
     if is_port_taken(words) {
         FailureReason::PortConflict
-    } else if words.contains("mount") && !words.contains("exec:") {
-        FailureReason::Volume
-    } else {
+    } else if says(&["no space left on device", "disk quota exceeded"]) {
+        FailureReason::DiskFull
+    } else if says(&[
+        "exec:",
+        "executable file",
+        "exec format error",
+        "no command specified",
+        "specified platform",
+        "passwd file",
+    ]) {
         FailureReason::ImageInvalid
+    } else if says(&["No such image"]) {
+        FailureReason::ImageNotFound
+    } else if says(&["mount"]) {
+        FailureReason::Volume
+    } else if says(&["CPUs", "emory limit", "capability"]) {
+        FailureReason::ConfigError
+    } else {
+        FailureReason::Unknown
     }
 }
 
@@ -317,6 +347,9 @@ mod tests {
         };
         let reason = |error: &str| told(refused(error), 0, false).failure.unwrap().reason;
         assert_eq!(reason("exec: \"/nope\": no such file"), FailureReason::ImageInvalid);
+        assert_eq!(reason("range of CPUs is from 0.01 to 2.00"), FailureReason::ConfigError);
+        assert_eq!(reason("mkdir /var/lib/docker/x: no space left on device"), FailureReason::DiskFull);
+        assert_eq!(reason("cgroup: cannot enter"), FailureReason::Unknown);
         assert_eq!(
             reason("error mounting \"/srv\" to rootfs at \"/srv\": no such file or directory"),
             FailureReason::Volume

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions};
 use bollard::query_parameters::{
     ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveVolumeOptionsBuilder, UploadToContainerOptionsBuilder,
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, Result, RunAsUser, Selector};
 use tar::{EntryType, Header};
 
-use crate::error::{is_not_found, sorted, sorted_of};
+use crate::error::{is_conflict, is_not_found, sorted, sorted_of};
 use crate::labels;
 use crate::names::{self, BACKEND, Role};
 
@@ -42,17 +42,19 @@ pub(crate) fn owner(spec: &DeploymentSpec) -> Option<u32> {
     }
 }
 
-/// Gives the volumes of a spec to a user.
-///
-/// Nothing of the image runs for it, which may hold no program but the server: the owner comes with an archive
-/// that is unpacked through a container that is never started.
-pub(crate) async fn give(docker: &Docker, spec: &DeploymentSpec, user: u32) -> Result<()> {
+/// The container through which the volumes of a spec get their user; `None` where there is one just now.
+pub(crate) async fn tool(docker: &Docker, spec: &DeploymentSpec) -> Result<Option<String>> {
     let container = Role::Volumes.container(&spec.name);
     let options = CreateContainerOptionsBuilder::new().name(&container).build();
     let mounts = spec.volumes.iter().enumerate().map(|(index, volume)| Mount {
         typ: Some(MountType::VOLUME),
         source: Some(names::volume(&spec.name, &volume.name)),
         target: Some(format!("/{}", place(index))),
+        // Somebody may have removed it meanwhile: then the daemon makes it here.
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(labels::of_volume(&spec.name, Some(&volume.name))),
+            ..MountVolumeOptions::default()
+        }),
         ..Mount::default()
     });
     let body = ContainerCreateBody {
@@ -63,11 +65,11 @@ pub(crate) async fn give(docker: &Docker, spec: &DeploymentSpec, user: u32) -> R
         host_config: Some(HostConfig { mounts: Some(mounts.collect()), ..HostConfig::default() }),
         ..ContainerCreateBody::default()
     };
-    docker
-        .create_container(Some(options), body)
-        .await
-        .map_err(|error| sorted("prepare the volumes", error))?;
-    unpack_owners(docker, spec, &container, user).await
+    match docker.create_container(Some(options), body).await {
+        Ok(created) => Ok(Some(created.id)),
+        Err(error) if is_conflict(&error) => Ok(None),
+        Err(error) => Err(sorted("prepare the volumes", error)),
+    }
 }
 
 /// Where a volume is mounted in the container that never runs.
@@ -75,13 +77,17 @@ fn place(index: usize) -> String {
     format!("mcp-deploy-volume-{index}")
 }
 
-async fn unpack_owners(docker: &Docker, spec: &DeploymentSpec, container: &str, user: u32) -> Result<()> {
+/// Gives the volumes of a spec to a user.
+///
+/// Nothing of the image runs for it, which may hold no program but the server: the owner comes with an archive
+/// that is unpacked through a container that is never started.
+pub(crate) async fn give(docker: &Docker, spec: &DeploymentSpec, tool: &str, user: u32) -> Result<()> {
     let mut archive = tar::Builder::new(Vec::new());
     for index in 0..spec.volumes.len() {
         let place = place(index);
         let path = format!("/{place}");
         let options = ContainerArchiveInfoOptionsBuilder::new().path(&path).build();
-        let stat = docker.get_container_archive_info(container, Some(options)).await;
+        let stat = docker.get_container_archive_info(tool, Some(options)).await;
         let stat = stat.map_err(|error| sorted_of(&spec.name, "look at a volume", error))?;
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Directory);
@@ -97,7 +103,7 @@ async fn unpack_owners(docker: &Docker, spec: &DeploymentSpec, container: &str, 
     let archive = archive.into_inner().map_err(|error| Error::backend(BACKEND, "write an archive", error))?;
     let options = UploadToContainerOptionsBuilder::new().path("/").build();
     docker
-        .upload_to_container(container, Some(options), bollard::body_full(archive.into()))
+        .upload_to_container(tool, Some(options), bollard::body_full(archive.into()))
         .await
         .map_err(|error| sorted_of(&spec.name, "give the volumes to their user", error))
 }
@@ -123,6 +129,10 @@ pub(crate) async fn remove_one(docker: &Docker, volume: &str) -> Result<()> {
     match docker.remove_volume(volume, Some(RemoveVolumeOptionsBuilder::new().build())).await {
         Ok(()) => Ok(()),
         Err(error) if is_not_found(&error) => Ok(()),
+        Err(error) if is_conflict(&error) => {
+            let reason = "a container uses the volume; somebody may have deployed the name again".to_owned();
+            Err(Error::Conflict { name: volume.to_owned(), backend: BACKEND, reason })
+        }
         Err(error) => Err(sorted("remove a volume", error)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_deploy_core::{DeploymentBackendExt, FailureReason, Status};
+use mcp_deploy_core::{DeploymentBackendExt, Error, FailureReason, Status};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -30,6 +30,18 @@ pub(crate) async fn a_server_that_uses_too_much_memory_is_out_of_memory(daemon: 
     let failure = failed.failure.unwrap();
     assert_eq!((failure.reason, failure.exit_code), (FailureReason::OutOfMemory, Some(137)));
     daemon.remove_all(&spec.name).await;
+}
+
+pub(crate) async fn more_processors_than_there_are_is_an_error_of_the_configuration(daemon: &Daemon) {
+    let spec = spec("well", json!({"resources": {"limits": {"cpu": "1000"}}}));
+    match daemon.deploy(&spec).await {
+        Err(Error::Failed { failure, .. }) => {
+            assert_eq!(failure.reason, FailureReason::ConfigError, "{failure:?}");
+            assert!(failure.message.contains("CPUs") && failure.hint.is_some(), "{failure:?}");
+        }
+        outcome => panic!("{outcome:?}"),
+    }
+    daemon.has_nothing_of(&spec.name).await;
 }
 
 pub(crate) async fn two_servers_do_not_reach_each_other(daemon: &Daemon) {

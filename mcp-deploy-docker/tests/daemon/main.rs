@@ -63,6 +63,8 @@ cases! {
     updates::what_an_interrupted_update_left_is_removed_by_delete [];
     updates::what_an_interrupted_update_left_is_collected [Alone];
     updates::an_update_that_is_dropped_is_ended_by_the_next_one [];
+    updates::an_update_that_somebody_else_is_about_is_no_failure_to_who_waits [];
+    updates::a_first_deploy_that_is_dropped_is_ended_by_the_next_one [];
     updates::twenty_processes_that_deploy_one_spec_agree [];
     updates::processes_that_deploy_different_specs_leave_one_whole [];
     updates::fifty_races_of_deploy_and_delete_leave_nothing [Alone];
@@ -75,6 +77,7 @@ cases! {
     ports::nothing_listens_on_another_interface [Program("hostname")];
     limits::a_fork_bomb_meets_the_limit_of_processes [Alone];
     limits::a_server_that_uses_too_much_memory_is_out_of_memory [];
+    limits::more_processors_than_there_are_is_an_error_of_the_configuration [];
     limits::two_servers_do_not_reach_each_other [];
     behind_our_back::a_container_that_is_killed_shows_at_once [];
     behind_our_back::a_container_that_is_removed_is_gone [];
@@ -82,6 +85,7 @@ cases! {
     behind_our_back::an_image_that_calls_itself_unhealthy_is_degraded [];
     volumes::a_volume_of_somebody_else_is_a_conflict [];
     volumes::a_volume_outlives_its_deployment_and_an_update [];
+    volumes::a_volume_follows_the_user_of_the_server_and_back [];
     volumes::what_an_image_declares_as_a_volume_is_collected_when_its_container_is_gone [Alone];
     volumes::a_host_path_has_to_exist_and_read_only_is_respected [];
     registry::an_image_is_pulled_with_its_progress_told [Program("docker-registry")];
@@ -124,6 +128,7 @@ cases! {
     ];
     own_daemon::watch_and_logs_outlive_a_restart_of_the_daemon [Alone, ROOT, Program("dockerd"), Program("unshare"), Program("ip")];
     own_daemon::the_network_goes_with_the_last_deployment [Alone, ROOT, Program("dockerd"), Program("unshare"), Program("ip")];
+    own_daemon::a_network_that_somebody_has_removed_is_made_again [Alone, ROOT, Program("dockerd"), Program("unshare"), Program("ip")];
     own_daemon::a_daemon_behind_tls_is_reached_by_its_certificates [Alone, ROOT, Program("dockerd"), Program("ip"), Program("openssl")];
     own_daemon::a_daemon_is_found_by_the_current_context [];
 }

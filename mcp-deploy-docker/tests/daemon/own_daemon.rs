@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use mcp_deploy_core::{
-    DeleteOptions, DeployOptions, DeploymentBackend, DockerSettings, Event, LogOptions, Selector, Status,
-    one_line,
+    DeleteOptions, DeployOptions, Deployment, DeploymentBackend, DeploymentBackendExt, DockerSettings, Event,
+    LogOptions, Selector, Status, one_line,
 };
 use mcp_deploy_docker::{DockerBackend, GarbageKind};
 use serde_json::json;
@@ -174,6 +174,37 @@ pub(crate) async fn the_network_goes_with_the_last_deployment(_daemon: &Daemon) 
     assert_eq!(daemon.backend.gc(false).await.unwrap(), told);
     assert_eq!(daemon.counts().await, before);
     assert_eq!(daemon.backend.gc(false).await.unwrap(), []);
+}
+
+pub(crate) async fn a_network_that_somebody_has_removed_is_made_again(_daemon: &Daemon) {
+    let own = OwnDaemon::start(true, &[]).await;
+    let daemon = Daemon::at(own.settings()).await.unwrap();
+    let [stopped, updated] = [new_name(), new_name()];
+    daemon.backend.deploy(&generation(&stopped, 1), DeployOptions::default()).await.unwrap();
+    for number in [1, 2] {
+        daemon.backend.deploy(&generation(&updated, number), DeployOptions::default()).await.unwrap();
+    }
+    for name in [&stopped, &updated] {
+        daemon.backend.scale(name, 0).await.unwrap();
+    }
+    daemon.docker.remove_network("mcp-platform").await.unwrap();
+    let running = async |name| {
+        let found = daemon.backend.wait_for(name, Deployment::is_settled);
+        let found = timeout(PATIENCE, found).await.unwrap().unwrap();
+        assert_eq!((found.status, found.failure), (Status::Running, None));
+    };
+    // By a start, and by a deploy of the same.
+    daemon.backend.scale(&stopped, 1).await.unwrap();
+    running(&stopped).await;
+    daemon.backend.deploy(&generation(&updated, 2), DeployOptions::default()).await.unwrap();
+    running(&updated).await;
+    // The revision before is of the old network: it comes back as a new container.
+    let back = daemon.backend.deploy(&generation(&updated, 1), DeployOptions::default()).await.unwrap();
+    assert_eq!(back.revision, 3);
+    running(&updated).await;
+    for name in [&stopped, &updated] {
+        daemon.remove_all(name).await;
+    }
 }
 
 /// A certificate authority with a server and a client, made by openssl.

@@ -43,6 +43,22 @@ pub(crate) async fn a_volume_outlives_its_deployment_and_an_update(daemon: &Daem
     daemon.remove_all(&name).await;
 }
 
+pub(crate) async fn a_volume_follows_the_user_of_the_server_and_back(daemon: &Daemon) {
+    let name = new_name();
+    let of_user = |user: u32| {
+        let volumes = json!([{"name": "data", "path": "/data"}]);
+        spec_of(&name, "explore", json!({"volumes": volumes, "security": {"run_as_user": user}}))
+    };
+    // The third is the first again, as the container that it was.
+    for user in [1000, 2000, 1000] {
+        daemon.deploy(&of_user(user)).await.unwrap();
+        let path = format!("/data/{}", new_name());
+        let written = daemon.call(&name, "write", json!({"path": path, "text": "x"})).await;
+        assert!(written.is_ok(), "{user}: {written:?}");
+    }
+    daemon.remove_all(&name).await;
+}
+
 pub(crate) async fn what_an_image_declares_as_a_volume_is_collected_when_its_container_is_gone(
     daemon: &Daemon,
 ) {
