@@ -11,7 +11,7 @@ use bollard::query_parameters::{
 };
 use jiff::Timestamp;
 use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, FailureReason, RestartPolicy, Result};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::container::{self, STOP_SECONDS};
 use crate::error::{
@@ -22,14 +22,11 @@ use crate::labels::{self, Ours, Placed};
 use crate::mend::ABANDONED;
 use crate::names::{BACKEND, Role};
 use crate::pull::Image;
-use crate::{status, volumes};
+use crate::status;
 
-/// How often a step is tried again on a container that ends.
+/// How often, and after which pause, a step is tried again on a container that ends.
 const TRIES: u32 = 40;
-/// Between two tries of a step, or two looks at what somebody else is about.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Volumes get their user in a fraction of this time.
-const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// A container of ours, as it is.
 #[derive(Debug, Clone)]
@@ -183,36 +180,6 @@ impl DockerBackend {
         Ok(Created::As(id))
     }
 
-    /// Gives the volumes of a spec to its user, where that is needed, and leaves nothing of it behind.
-    pub(crate) async fn give_volumes(&self, spec: &DeploymentSpec) -> Result<()> {
-        let Some(user) = volumes::owner(spec) else { return Ok(()) };
-        let docker = self.docker().await?;
-        let tool_name = Role::Volumes.container(&spec.name);
-        let mut watched: Option<(String, Instant)> = None;
-        loop {
-            if let Some(tool) = volumes::tool(docker, spec).await? {
-                let given = volumes::give(docker, spec, &tool, user).await;
-                self.remove(&tool).await?;
-                return given;
-            }
-            // Somebody else is about it just now; what stays was left behind.
-            let other = match docker.inspect_container(&tool_name, None).await {
-                Ok(other) => other.id.unwrap_or_default(),
-                Err(error) if is_not_found(&error) => continue,
-                Err(error) => return Err(sorted("look at the container", error)),
-            };
-            match &watched {
-                Some((id, since)) if *id == other => {
-                    if since.elapsed() >= LEFT_BEHIND && !self.discard(&spec.name, Role::Volumes).await? {
-                        return Err(taken(tool_name));
-                    }
-                }
-                _ => watched = Some((other, Instant::now())),
-            }
-            sleep(PAUSE).await;
-        }
-    }
-
     /// Starts a container. What the platform refuses to run is told by its report, not by this call.
     pub(crate) async fn start(&self, spec: &DeploymentSpec, id: &str) -> Result<Started> {
         let docker = self.docker().await?;
@@ -324,7 +291,7 @@ impl DockerBackend {
 }
 
 /// Something that is not ours has the name.
-fn taken(container_name: String) -> Error {
+pub(crate) fn taken(container_name: String) -> Error {
     let reason =
         "a container of this name is there that mcp-deploy did not make, or whose labels this version of \
                   it cannot read"

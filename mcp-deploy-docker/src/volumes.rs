@@ -1,6 +1,7 @@
 //! Named volumes: ours, writable for the server, and removed when somebody says so.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions};
@@ -11,10 +12,18 @@ use bollard::query_parameters::{
 use jiff::Timestamp;
 use mcp_deploy_core::{DeploymentName, DeploymentSpec, Error, Result, RunAsUser, Selector};
 use tar::{EntryType, Header};
+use tokio::time::{Instant, sleep};
 
+use crate::containers::taken;
 use crate::error::{is_conflict, is_not_found, sorted, sorted_of};
+use crate::handle::DockerBackend;
 use crate::labels;
 use crate::names::{self, BACKEND, Role};
+
+/// Between two looks at what somebody else is about.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Volumes get their user in a fraction of this time.
+const LEFT_BEHIND: Duration = Duration::from_secs(3);
 
 /// Refuses volumes that have our names and are somebody else's.
 pub(crate) async fn check(docker: &Docker, spec: &DeploymentSpec) -> Result<()> {
@@ -42,8 +51,40 @@ pub(crate) fn owner(spec: &DeploymentSpec) -> Option<u32> {
     }
 }
 
+impl DockerBackend {
+    /// Gives the volumes of a spec to its user, where that is needed, and leaves nothing of it behind.
+    pub(crate) async fn give_volumes(&self, spec: &DeploymentSpec) -> Result<()> {
+        let Some(user) = owner(spec) else { return Ok(()) };
+        let docker = self.docker().await?;
+        let name = Role::Volumes.container(&spec.name);
+        let mut watched: Option<(String, Instant)> = None;
+        loop {
+            if let Some(container) = tool(docker, spec).await? {
+                let given = give(docker, spec, &container, user).await;
+                self.remove(&container).await?;
+                return given;
+            }
+            // Somebody else is about it just now; what stays was left behind.
+            let other = match docker.inspect_container(&name, None).await {
+                Ok(other) => other.id.unwrap_or_default(),
+                Err(error) if is_not_found(&error) => continue,
+                Err(error) => return Err(sorted("look at the container", error)),
+            };
+            match &watched {
+                Some((id, since)) if *id == other => {
+                    if since.elapsed() >= LEFT_BEHIND && !self.discard(&spec.name, Role::Volumes).await? {
+                        return Err(taken(name));
+                    }
+                }
+                _ => watched = Some((other, Instant::now())),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
 /// The container through which the volumes of a spec get their user; `None` where there is one just now.
-pub(crate) async fn tool(docker: &Docker, spec: &DeploymentSpec) -> Result<Option<String>> {
+async fn tool(docker: &Docker, spec: &DeploymentSpec) -> Result<Option<String>> {
     let container = Role::Volumes.container(&spec.name);
     let options = CreateContainerOptionsBuilder::new().name(&container).build();
     let mounts = spec.volumes.iter().enumerate().map(|(index, volume)| Mount {
@@ -81,7 +122,7 @@ fn place(index: usize) -> String {
 ///
 /// Nothing of the image runs for it, which may hold no program but the server: the owner comes with an archive
 /// that is unpacked through a container that is never started.
-pub(crate) async fn give(docker: &Docker, spec: &DeploymentSpec, tool: &str, user: u32) -> Result<()> {
+async fn give(docker: &Docker, spec: &DeploymentSpec, tool: &str, user: u32) -> Result<()> {
     let mut archive = tar::Builder::new(Vec::new());
     for index in 0..spec.volumes.len() {
         let place = place(index);
