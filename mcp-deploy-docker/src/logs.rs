@@ -96,7 +96,7 @@ impl Reading {
             match chunks.next().await {
                 Some(Ok(chunk)) => self.take_in(&chunk),
                 // What has come of a line is told again, whole.
-                Some(Err(_)) if self.options.follow => self.is_cut(),
+                Some(Err(_)) if self.options.follow => self.cut(),
                 Some(Err(error)) => {
                     self.state = State::Over;
                     return Some(Err(sorted("read the log", error)));
@@ -105,13 +105,14 @@ impl Reading {
                     for source in [LogSource::Stdout, LogSource::Stderr] {
                         self.end(source);
                     }
-                    if self.options.follow { self.is_cut() } else { self.state = State::Over }
+                    if self.options.follow { self.cut() } else { self.state = State::Over }
                 }
             }
         }
     }
 
-    fn is_cut(&mut self) {
+    /// The stream came to an end: the next one goes on behind what was told.
+    fn cut(&mut self) {
         (self.chunks, self.state) = (None, State::Cut);
         self.begun.clear();
         self.resume_after = self.last;
@@ -260,7 +261,7 @@ mod tests {
         let mut reading = reading(LogOptions { follow: true, ..LogOptions::default() });
         let before = [out("1970-01-01T00:00:02.1Z one\n"), out("1970-01-01T00:00:02.3Z two\n")];
         assert_eq!(told(&mut reading, &before), ["one", "two"]);
-        reading.is_cut();
+        reading.cut();
         let after = [&before[..], &[out("1970-01-01T00:00:02.4Z three\n")]].concat();
         assert_eq!(told(&mut reading, &after), ["three"]);
     }
@@ -289,7 +290,7 @@ mod tests {
         let mut reading = reading(LogOptions { follow: true, ..LogOptions::default() });
         let piece = out("1970-01-01T00:00:01Z a long ");
         assert_eq!(told(&mut reading, std::slice::from_ref(&piece)), Vec::<String>::new());
-        reading.is_cut();
+        reading.cut();
         let again = [piece, out("1970-01-01T00:00:01Z line\n")];
         assert_eq!(told(&mut reading, &again), ["a long line"]);
     }

@@ -61,8 +61,8 @@ impl DockerBackend {
         loop {
             if let Some(container) = tool(docker, spec).await? {
                 let given = give(docker, spec, &container, user).await;
-                self.remove(&container).await?;
-                return given;
+                let removed = self.remove(&container).await;
+                return given.and(removed);
             }
             // Somebody else is about it just now; what stays was left behind.
             let other = match docker.inspect_container(&name, None).await {
